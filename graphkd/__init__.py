@@ -1,0 +1,44 @@
+"""Knowledge distillation as a graph: draw it, check it, compile it, run it, take the student."""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from graphkd.blueprint import Blueprint, load, save
+    from graphkd.component import component, register_model
+    from graphkd.compile import compile_blueprint
+    from graphkd.errors import BlueprintError
+    from graphkd.run import train
+
+__version__ = "0.1.0"
+
+__all__ = [
+    "Blueprint",
+    "BlueprintError",
+    "__version__",
+    "compile_blueprint",
+    "component",
+    "load",
+    "register_model",
+    "save",
+    "train",
+]
+
+_HOME = {
+    "Blueprint": "graphkd.blueprint",
+    "BlueprintError": "graphkd.errors",
+    "compile_blueprint": "graphkd.compile",
+    "component": "graphkd.component",
+    "load": "graphkd.blueprint",
+    "register_model": "graphkd.component",
+    "save": "graphkd.blueprint",
+    "train": "graphkd.run",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOME:
+        raise AttributeError(f"module 'graphkd' has no attribute '{name}'")
+    return getattr(importlib.import_module(_HOME[name]), name)

@@ -1,0 +1,108 @@
+"""What went wrong in a blueprint, where, and what to write instead."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable, Sequence
+
+import attrs
+
+
+@attrs.frozen(order=True)
+class Place:
+    """A position in a blueprint file, or the name of another origin (`command line`).
+
+    Attributes:
+        file: path of the file as the user gave it, or where else the value was written.
+        line: 1-based line; 0 when the origin has no lines.
+        column: 1-based column; 0 when the origin has no lines.
+    """
+
+    file: str
+    line: int = 0
+    column: int = 0
+
+    def __str__(self) -> str:
+        """Write `file:line:column`, as editors understand it."""
+        return f"{self.file}:{self.line}:{self.column}" if self.line else self.file
+
+
+@attrs.frozen
+class Problem:
+    """One mistake in a blueprint.
+
+    Attributes:
+        message: what stands there, what is wrong with it, what to write instead.
+        place: where it was written; None for a blueprint made in Python.
+    """
+
+    message: str
+    place: Place | None = None
+
+    def __str__(self) -> str:
+        """Write `place: message`."""
+        return f"{self.place}: {self.message}" if self.place else self.message
+
+
+class BlueprintError(ValueError):
+    """A user's mistake; `problems` holds every one that was found.
+
+    Attributes:
+        problems: all mistakes, sorted by place.
+    """
+
+    def __init__(self, problems: Problem | Iterable[Problem], *, source: str = "") -> None:
+        found = [problems] if isinstance(problems, Problem) else list(dict.fromkeys(problems))
+        self.problems = tuple(sorted(found, key=lambda each: each.place or Place("")))
+        self.source = source
+        super().__init__(self._text())
+
+    def _text(self) -> str:
+        if len(self.problems) == 1 and (self.problems[0].place or not self.source):
+            return str(self.problems[0])
+        count = f"{len(self.problems)} problem{'s' if len(self.problems) != 1 else ''}"
+        head = f"{self.source}: {count}" if self.source else count
+        return "\n  ".join([head, *map(str, self.problems)])
+
+
+def mistake(message: str, place: Place | None = None) -> BlueprintError:
+    """Make the error for a single mistake."""
+    return BlueprintError(Problem(message, place))
+
+
+def did_you_mean(word: str, known: Iterable[str], *, show: int = 12) -> str:
+    """Say the nearest known name, or else the choices.
+
+    Args:
+        word: what the user wrote.
+        known: the names that would have been right.
+        show: how many choices to list when nothing is near.
+
+    Returns:
+        `; did you mean 'x'?`, or ` (has a, b, c)`, or an empty text.
+    """
+    choices = list(dict.fromkeys(known))
+    near = difflib.get_close_matches(word, choices, n=1, cutoff=0.6)
+    if near:
+        return f"; did you mean '{near[0]}'?"
+    if not choices:
+        return ""
+    return f" (has {listing(choices, show=show)})"
+
+
+def listing(names: Sequence[str], *, show: int = 12) -> str:
+    """Join names with commas, and say how many were left out."""
+    shown = ", ".join(names[:show])
+    return f"{shown}, … {len(names) - show} more" if len(names) > show else shown
+
+
+class ComponentError(ValueError):
+    """A component cannot be built from its parameters; graphkd adds where they were written.
+
+    Attributes:
+        field: the parameter that is wrong, or an empty text for the whole component.
+    """
+
+    def __init__(self, message: str, *, field: str = "") -> None:
+        super().__init__(message)
+        self.field = field
