@@ -1,1 +1,9 @@
 """Built-in transforms."""
+
+from graphkd.components.transforms.concat import Concat
+from graphkd.components.transforms.ensemble import Ensemble
+
+__all__ = [
+    "Concat",
+    "Ensemble",
+]

@@ -1,0 +1,8 @@
+"""What people see: drawn graphs, the explained schedule, differences of blueprints."""
+
+from graphkd.inspect.diff import Change, diff
+from graphkd.inspect.dot import dot
+from graphkd.inspect.explain import explain, plan_data
+from graphkd.inspect.mermaid import mermaid
+
+__all__ = ["Change", "diff", "dot", "explain", "mermaid", "plan_data"]

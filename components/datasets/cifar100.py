@@ -1,0 +1,40 @@
+"""Small photographs in 100 classes, read from disk."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import attrs
+from attrs.validators import min_len
+
+from graphkd.component import DataSpec, ImageSpec, Splits, component
+from graphkd.components.datasets.cifar import open_cifar
+
+
+@component("dataset", "cifar100")
+@attrs.frozen
+class CIFAR100:
+    """60,000 colour photographs of 32x32, 100 classes of 600; the files must be there already.
+
+    50,000 images for training and 10,000 for the test; graphkd carves validation out of training.
+    The statistics are those of the 50,000.
+
+    Source: Krizhevsky, "Learning Multiple Layers of Features from Tiny Images", 2009.
+
+    Attributes:
+        root: folder that holds the unpacked archive, relative to the blueprint file.
+    """
+
+    root: str = attrs.field(default="data", validator=min_len(1))
+
+    def spec(self, folder: Any) -> DataSpec:
+        """Describe the data without reading it."""
+        mean, std = (0.5071, 0.4865, 0.4409), (0.2673, 0.2564, 0.2762)
+        return DataSpec(ImageSpec(3, 32, 32, mean=mean, std=std), classes=100)
+
+    def splits(self, folder: Any) -> Splits:
+        """Read the files; ComponentError when they are absent or damaged."""
+        from torchvision import datasets
+
+        return open_cifar(datasets.CIFAR100, Path(folder) / Path(self.root).expanduser())

@@ -1,0 +1,194 @@
+"""The compiled program as plain data: instructions, phases, and the schedule."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import attrs
+
+from graphkd.blueprint.model import Blueprint, Data, Flow, Phase, Ramp, Train
+from graphkd.component import ImageSpec
+from graphkd.graph import Graph
+
+
+@attrs.frozen
+class Read:
+    """A value that an instruction takes.
+
+    Attributes:
+        value: its name, `student.logits`.
+        detach: whether its gradient stops here.
+    """
+
+    value: str
+    detach: bool = False
+
+
+@attrs.frozen
+class Convert:
+    """Bring an image to a model's size, channels and normalization."""
+
+    node: str
+    reads: tuple[Read, ...]
+    makes: tuple[str, ...]
+    image: ImageSpec
+    frees: tuple[str, ...] = ()
+
+
+@attrs.frozen
+class Forward:
+    """Run a model, projector or transform.
+
+    Attributes:
+        node: whose module runs.
+        module: the node that owns the module; another one for a call.
+        reads: its inputs.
+        taps: what it computes; empty for a single output.
+        makes: names of the values, in the order of `taps`.
+        gradient: whether a graph is recorded.
+        stops: whether it ends behind the deepest tap.
+        frees: values that nobody reads any more.
+    """
+
+    node: str
+    module: str
+    reads: tuple[Read, ...]
+    taps: tuple[str, ...]
+    makes: tuple[str, ...]
+    gradient: bool
+    stops: bool = False
+    frees: tuple[str, ...] = ()
+
+
+@attrs.frozen
+class Loss:
+    """Compute one flow's loss.
+
+    Attributes:
+        node: the loss vertex.
+        name: how logs call the flow.
+        reads: the ports, learner first.
+        weight: factor, or a ramp.
+        every: alive in every n-th step.
+        into: nodes whose parameters it may change; empty: all.
+        frees: values that nobody reads any more.
+    """
+
+    node: str
+    name: str
+    reads: tuple[Read, ...]
+    weight: float | Ramp
+    every: int = 1
+    into: tuple[str, ...] = ()
+    frees: tuple[str, ...] = ()
+
+
+@attrs.frozen
+class Measure:
+    """Compute a probe."""
+
+    node: str
+    reads: tuple[Read, ...]
+    frees: tuple[str, ...] = ()
+
+
+@attrs.frozen
+class Fit:
+    """Hand a batch to a node that is fitted."""
+
+    node: str
+    reads: tuple[Read, ...]
+    frees: tuple[str, ...] = ()
+
+
+@attrs.frozen
+class Backward:
+    """Add up weighted losses and send their gradient into parameters.
+
+    Attributes:
+        losses: vertices of the losses.
+        into: nodes whose parameters change; empty: all that are reached.
+    """
+
+    losses: tuple[str, ...]
+    into: tuple[str, ...] = ()
+
+
+@attrs.frozen
+class Step:
+    """Update the parameters of these nodes."""
+
+    nodes: tuple[str, ...]
+
+
+@attrs.frozen
+class Update:
+    """Move a node's averaged weights towards its weights."""
+
+    node: str
+    decay: float
+
+
+@attrs.frozen
+class Record:
+    """Write the losses down, every n steps."""
+
+    every: int
+
+
+Instruction = Convert | Forward | Loss | Measure | Fit | Backward | Step | Update | Record
+
+
+@attrs.frozen
+class PhasePlan:
+    """One phase, ready to run.
+
+    Attributes:
+        name: the phase's name.
+        graph: its graph after all passes.
+        instructions: what one step does, in order.
+        trained: nodes whose parameters change.
+        recipe: the recipe of this phase.
+        data: the data settings of this phase.
+        phase: as the blueprint says it.
+    """
+
+    name: str
+    graph: Graph = attrs.field(eq=False, repr=False)
+    instructions: tuple[Instruction, ...]
+    trained: tuple[str, ...]
+    recipe: Train
+    data: Data
+    phase: Phase
+
+
+@attrs.frozen
+class Schedule:
+    """The compiled blueprint.
+
+    Attributes:
+        blueprint: what was compiled.
+        graph: the whole graph, inferred.
+        phases: what to run, in order.
+        evaluation: what computes each model's logits and the probes.
+        deliver: the nodes that are handed back.
+        without: passes that were switched off.
+        stages: the graph after each pass, by the pass's name; for a pass that runs on each phase
+            by `name:phase`.
+    """
+
+    blueprint: Blueprint
+    graph: Graph = attrs.field(eq=False, repr=False)
+    phases: tuple[PhasePlan, ...]
+    evaluation: PhasePlan
+    deliver: tuple[str, ...]
+    without: tuple[str, ...] = ()
+    stages: Mapping[str, Graph] = attrs.field(factory=dict, eq=False, repr=False)
+
+
+def flows_of(plan: PhasePlan) -> list[Flow]:
+    """Return the flows that are alive in a phase."""
+    blueprint: Blueprint = plan.graph.graph["blueprint"]
+    losses = [each for each in plan.instructions if isinstance(each, Loss)]
+    numbers = [plan.graph.nodes[each.node]["vertex"].flow for each in losses]
+    return [blueprint.flows[number] for number in numbers]

@@ -1,0 +1,263 @@
+"""Batches that depend on seed, epoch and sample alone, whoever reads them."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any, Protocol, cast, runtime_checkable
+
+import attrs
+import torch
+from torch import Tensor
+from torch.utils.data import DataLoader, Dataset, Sampler
+
+from graphkd.component import Samples, Splits
+from graphkd.errors import ComponentError
+from graphkd.run.order import carve, epoch_order, sample_seed
+
+
+@runtime_checkable
+class BatchSamples(Protocol):
+    """Samples that read many images at once, faster than one by one."""
+
+    def batch(self, indices: Tensor) -> Tensor:
+        """Return the images of `indices`, "b c h w" float32, bit for bit those of `[]`."""
+        ...
+
+
+@attrs.frozen(eq=False)
+class Part:
+    """What training, validation or test reads.
+
+    Attributes:
+        samples: a split of the data set.
+        indices: "n" int64, ascending: those of the samples that belong to the part.
+    """
+
+    samples: Samples
+    indices: Tensor
+
+
+@attrs.frozen(eq=False)
+class Parts:
+    """The data of a run; no sample is in two of them.
+
+    Attributes:
+        train: what is learnt from.
+        validation: what the best checkpoint is chosen on.
+        test: what is reported at the end.
+    """
+
+    train: Part
+    validation: Part
+    test: Part
+
+
+def prepare_splits(splits: Splits, *, validation: float, seed: int) -> Parts:
+    """Carve validation out of training where the data set has none of its own.
+
+    Args:
+        splits: as the data set gives them.
+        validation: the share of the training samples, above 0 and below 1; unused where the data
+            set has a validation split.
+        seed: of the choice.
+
+    Returns:
+        Three parts; the indices of a carved validation point into the training split.
+
+    Raises:
+        ComponentError: a split is empty, or training has too few samples to carve.
+    """
+    for name in ("train", "validation", "test"):
+        samples = getattr(splits, name)
+        if samples is not None and not len(samples):
+            raise ComponentError(f"the data set's {name} split is empty")
+    train, test = _whole(splits.train), _whole(splits.test)
+    if splits.validation is not None:
+        return Parts(train, _whole(splits.validation), test)
+    labels = splits.train.labels
+    kept, carved = carve(len(splits.train) if labels is None else labels, validation, seed=seed)
+    return Parts(Part(splits.train, kept), Part(splits.train, carved), test)
+
+
+def _whole(samples: Samples) -> Part:
+    return Part(samples, torch.arange(len(samples)))
+
+
+class Batches:
+    """The batches of one part, epoch by epoch.
+
+    The order is a function of (seed, epoch), a sample's augmentation one of (seed, epoch, index):
+    neither the number of workers nor what was read before plays a role. The global random
+    generators are left as they were found.
+    """
+
+    def __init__(
+        self,
+        samples: Samples,
+        *,
+        indices: Tensor,
+        labels: Tensor | None,
+        batch_size: int,
+        seed: int,
+        shuffle: bool,
+        augment: Callable[[Tensor], Tensor] | None = None,
+        workers: int = 0,
+        drop_last: bool = False,
+        pin_memory: bool = False,
+    ) -> None:
+        """Prepare reading; nothing is read yet.
+
+        Args:
+            samples: a split of the data set.
+            indices: "n" int64, the samples in play.
+            labels: one for each sample of the split, int64, -1 where it must not be seen; None
+                where no label may be seen.
+            batch_size: samples in a batch, at least 1.
+            seed: of order and augmentation.
+            shuffle: a new order each epoch; otherwise that of `indices`.
+            augment: from one "c h w" image to another, by torch's global CPU generator alone; None
+                for the images as they are. With workers it must pickle.
+            workers: processes that read; 0 reads in this one.
+            drop_last: leave out a last batch that is not full.
+            pin_memory: put the batches where a GPU copies them from without waiting.
+
+        Raises:
+            ComponentError: there would be no batch.
+        """
+        self._plan = _Plan(
+            indices, batch_size=batch_size, seed=seed, shuffle=shuffle, drop_last=drop_last
+        )
+        if not len(self._plan):
+            raise ComponentError(
+                f"no batch: batch_size is {batch_size}, the images are {len(indices)}",
+                field="batch_size",
+            )
+        hidden = torch.full((len(samples),), -1)
+        reader = _Reader(samples, hidden if labels is None else labels, seed, augment)
+        self._loader: DataLoader[Any] = DataLoader(
+            cast("Dataset[Any]", reader),
+            batch_sampler=cast("Sampler[Any]", self._plan),
+            num_workers=workers,
+            collate_fn=_as_is,
+            pin_memory=pin_memory,
+            # without its own generator, starting an epoch draws from the global one
+            generator=torch.Generator(),
+            persistent_workers=workers > 0,
+        )
+
+    def __len__(self) -> int:
+        """Count the batches of an epoch."""
+        return len(self._plan)
+
+    def epoch(self, number: int, start: int = 0) -> Iterator[dict[str, Tensor]]:
+        """Read an epoch, or the rest of it; with workers this ends the epoch read before.
+
+        Args:
+            number: of the epoch, from 0.
+            start: the first batch to read, from 0; those before it are not read.
+
+        Returns:
+            Batches: `image` "b c h w" float32, `label` "b" int64, -1 where hidden, and `index` "b"
+            int64, the sample's place in its split.
+        """
+        if not 0 <= start <= len(self):
+            raise ValueError(f"start is {start}, not one of the {len(self)} batches or their end")
+        self._plan.epoch, self._plan.start = number, start
+        return iter(self._loader)
+
+
+@attrs.define(eq=False)
+class _Plan:
+    """Which samples each batch of an epoch holds: the loader's batch sampler.
+
+    Attributes:
+        epoch: what to read next, set before the loader is asked for an iterator.
+        start: the first batch to read.
+    """
+
+    indices: Tensor
+    batch_size: int
+    seed: int
+    shuffle: bool
+    drop_last: bool
+    epoch: int = 0
+    start: int = 0
+
+    def __len__(self) -> int:
+        full, rest = divmod(len(self.indices), self.batch_size)
+        return full + (rest > 0 and not self.drop_last)
+
+    def __iter__(self) -> Iterator[tuple[int, list[int]]]:
+        order = self.indices
+        if self.shuffle:
+            order = order[epoch_order(len(order), seed=self.seed, epoch=self.epoch)]
+        size, epoch = self.batch_size, self.epoch
+        # the epoch goes with each batch: workers outlive the epoch in which they started
+        return (
+            (epoch, order[number * size : (number + 1) * size].tolist())
+            for number in range(self.start, len(self))
+        )
+
+
+@attrs.frozen(eq=False)
+class _Reader:
+    """Reads the batches of a plan: the loader's data set, copied into each worker."""
+
+    samples: Samples
+    labels: Tensor
+    seed: int
+    augment: Callable[[Tensor], Tensor] | None
+
+    def __getitems__(self, batch: tuple[int, list[int]]) -> dict[str, Tensor]:
+        epoch, indices = batch
+        index = torch.tensor(indices)
+        image = self._read(index)
+        if self.augment is not None:
+            image = self._augmented(image, indices, epoch=epoch, augment=self.augment)
+        return {"image": image, "label": self.labels[index], "index": index}
+
+    def _read(self, index: Tensor) -> Tensor:
+        if isinstance(self.samples, BatchSamples):
+            return self.samples.batch(index)
+        return torch.stack([self.samples[each] for each in index.tolist()])
+
+    def _augmented(
+        self,
+        images: Tensor,
+        indices: list[int],
+        *,
+        epoch: int,
+        augment: Callable[[Tensor], Tensor],
+    ) -> Tensor:
+        augmented = []
+        with _own_randomness():
+            for index, image in zip(indices, images, strict=True):
+                seed = sample_seed(self.seed, epoch, index)
+                # not torch.manual_seed: that also seeds the GPUs, whose state is not restored
+                torch.default_generator.manual_seed(seed)
+                random.seed(seed)
+                augmented.append(augment(image))
+        return torch.stack(augmented)
+
+
+@contextmanager
+def _own_randomness() -> Iterator[None]:
+    """Restore the global CPU generators afterwards; use one thread meanwhile, as workers do.
+
+    A sum over a large image depends on the number of threads, and so would contrast jitter.
+    """
+    torch_state, python_state = torch.get_rng_state(), random.getstate()
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(threads)
+        torch.set_rng_state(torch_state)
+        random.setstate(python_state)
+
+
+def _as_is(batch: Any) -> Any:
+    return batch

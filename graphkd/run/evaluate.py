@@ -1,0 +1,134 @@
+"""Evaluate all models and probes of a blueprint on one split, each sample once."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import attrs
+import torch
+from torch import Tensor
+
+from graphkd.compile.instructions import Measure, Schedule
+from graphkd.compile.phases import alive_losses, knowledge_sources, learners, phases_of
+from graphkd.graph import vertex
+from graphkd.run import metrics
+from graphkd.run.executor import PhaseModule
+
+Report = dict[str, dict[str, float]]
+
+
+@attrs.frozen
+class Evaluation:
+    """What was measured on one split.
+
+    Attributes:
+        models: for each model its measures; `agreement/NAME` and `predictive_kl/NAME` compare it
+            with the model NAME that teaches it.
+        probes: the mean of each probe.
+    """
+
+    models: Report
+    probes: dict[str, float]
+
+
+def guides(schedule: Schedule) -> dict[str, tuple[str, ...]]:
+    """Name for each model the models that teach it, in the order of the flows."""
+    found: dict[str, dict[str, None]] = {}
+    graph = schedule.graph
+    for phase in phases_of(schedule.blueprint):
+        for loss in alive_losses(graph, phase):
+            for learner in learners(graph, loss, phase):
+                for source in sorted(knowledge_sources(graph, loss) - {learner}):
+                    found.setdefault(learner, {})[source] = None
+    return {learner: tuple(sources) for learner, sources in found.items()}
+
+
+@torch.no_grad()
+def evaluate(
+    schedule: Schedule,
+    parts: Mapping[str, Any],
+    batches: Iterable[Mapping[str, Tensor]],
+    *,
+    device: torch.device,
+    only: Iterable[str] | None = None,
+) -> Evaluation:
+    """Run every model on every batch, and measure.
+
+    Args:
+        schedule: what was compiled.
+        parts: the modules.
+        batches: of one split, without augmentation, labels included.
+        device: where the parts are.
+        only: measure these models alone, and no probes.
+    """
+    module = PhaseModule(schedule.evaluation, parts)
+    module.eval()
+    try:
+        return _measure(schedule, module, batches, device, only)
+    finally:
+        module.close()
+
+
+def _measure(
+    schedule: Schedule,
+    module: PhaseModule,
+    batches: Iterable[Mapping[str, Tensor]],
+    device: torch.device,
+    only: Iterable[str] | None,
+) -> Evaluation:
+    plan = schedule.evaluation
+    probes = [each.node for each in plan.instructions if isinstance(each, Measure)]
+    names = {name: _logits_of(schedule, name) for name in models_of(schedule)}
+    if only is not None:
+        names = {name: value for name, value in names.items() if name in set(only)}
+        probes = []
+    logits: dict[str, list[Tensor]] = {name: [] for name in names}
+    labels: list[Tensor] = []
+    sums = dict.fromkeys(probes, 0.0)
+    for batch in batches:
+        moved = {key: value.to(device) for key, value in batch.items()}
+        found = module.values(moved, [*dict.fromkeys(names.values()), *probes])
+        for name, value in names.items():
+            logits[name].append(found[value].float().cpu())
+        labels.append(batch["label"])
+        for probe in probes:
+            sums[probe] += float(found[probe]) * len(batch["label"])
+    count = sum(map(len, labels))
+    truth = torch.cat(labels)
+    joined = {name: torch.cat(parts) for name, parts in logits.items()}
+    return Evaluation(
+        models=_report(schedule, joined, truth),
+        probes={probe: total / count for probe, total in sums.items()},
+    )
+
+
+def models_of(schedule: Schedule) -> list[str]:
+    """Name the models whose logits can be compared with the labels."""
+    spec = schedule.graph.graph["data_spec"]
+    found = []
+    for name in schedule.evaluation.graph.graph["sinks"]:
+        each = vertex(schedule.graph, name)
+        if each.kind != "model" or getattr(each.component, "borrows", False):
+            continue
+        socket = each.taps.get("logits")
+        if socket is not None and socket.channels == spec.classes:
+            found.append(name)
+    return found
+
+
+def _logits_of(schedule: Schedule, name: str) -> str:
+    graph = schedule.evaluation.graph
+    owner = vertex(graph, name).same_as or name
+    return f"{owner}.logits"
+
+
+def _report(schedule: Schedule, logits: Mapping[str, Tensor], labels: Tensor) -> Report:
+    report = {name: metrics.quality(each, labels) for name, each in logits.items()}
+    for name, sources in guides(schedule).items():
+        for source in sources:
+            if name in logits and source in logits:
+                pair = (logits[name], logits[source])
+                report[name][f"agreement/{source}"] = metrics.agreement(*pair)
+                report[name][f"predictive_kl/{source}"] = metrics.predictive_kl(*pair)
+    return report

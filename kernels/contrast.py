@@ -1,0 +1,96 @@
+"""InfoNCE with a temperature that learns and the knowledge of all processes."""
+
+from __future__ import annotations
+
+import math
+
+import torch
+import torch.distributed as dist
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from graphkd.kernels.infonce import infonce
+
+# log 100 less a little, so that its exponential in float32 does not round to above 100
+_MAX_LOG_SCALE = 4.60517
+
+
+class Contrast(nn.Module):
+    """`infonce` at a temperature tau = exp(-log_scale), 1 / tau at most 100.
+
+    Attributes:
+        log_scale: "1", log(1 / tau); one axis, because FSDP takes no parameter without one. None
+            when the temperature is fixed.
+    """
+
+    def __init__(
+        self, *, temperature: float, learnable: bool, symmetric: bool, gather: bool
+    ) -> None:
+        """Set the temperature to start from.
+
+        Args:
+            temperature: tau, no unit, at least 0.01.
+            learnable: tau is trained.
+            symmetric: both directions, see `infonce`.
+            gather: the knowledge of the other processes serves as bank.
+        """
+        super().__init__()
+        self.temperature = temperature
+        self.symmetric = symmetric
+        self.gather = gather
+        self.log_scale = (
+            nn.Parameter(torch.tensor([-math.log(temperature)])) if learnable else None
+        )
+
+    @property
+    def scale(self) -> Tensor | float:
+        """1 / tau, "1", no unit, at most 100."""
+        if self.log_scale is None:
+            return 1.0 / self.temperature
+        # where the limit holds the gradient still passes: a clamped value could never come back
+        excess = F.relu(self.log_scale.detach() - _MAX_LOG_SCALE)
+        return (self.log_scale - excess).exp()
+
+    def no_weight_decay(self) -> set[str]:
+        """Name the parameters that weight decay must leave alone."""
+        return set() if self.log_scale is None else {"log_scale"}
+
+    def forward(self, student: Tensor, teacher: Tensor, index: Tensor | None = None) -> Tensor:
+        """Compare two sets of embeddings.
+
+        Args:
+            student: "b d", embeddings.
+            teacher: "b d", embeddings; no gradient flows into it. With `gather`, b is the same in
+                all processes.
+            index: "b", numbers of the samples, int64; the same sample twice is no negative.
+
+        Returns:
+            "", nats.
+        """
+        return infonce(
+            student,
+            teacher,
+            scale=self.scale,
+            bank=self._elsewhere(teacher),
+            symmetric=self.symmetric,
+            index=index,
+            bank_index=None if index is None else self._elsewhere(index),
+        )
+
+    def _elsewhere(self, own: Tensor) -> Tensor | None:
+        """Fetch what the other processes hold, None where there are none."""
+        # on the meta device, where shapes are inferred, there is nothing to send
+        if not self.gather or own.is_meta or not dist.is_available() or not dist.is_initialized():
+            return None
+        if dist.get_world_size() == 1:
+            return None
+        parts = [torch.empty_like(own) for _ in range(dist.get_world_size())]
+        dist.all_gather(parts, own.detach().contiguous())
+        del parts[dist.get_rank()]
+        return torch.cat(parts)
+
+    def extra_repr(self) -> str:
+        """Show the settings in the module's text."""
+        return (
+            f"temperature={self.temperature}, symmetric={self.symmetric}, gather={self.gather}"
+        )
