@@ -38,9 +38,7 @@ class Contrast(nn.Module):
         self.temperature = temperature
         self.symmetric = symmetric
         self.gather = gather
-        self.log_scale = (
-            nn.Parameter(torch.tensor([-math.log(temperature)])) if learnable else None
-        )
+        self.log_scale = nn.Parameter(torch.tensor([-math.log(temperature)])) if learnable else None
 
     @property
     def scale(self) -> Tensor | float:
@@ -91,6 +89,4 @@ class Contrast(nn.Module):
 
     def extra_repr(self) -> str:
         """Show the settings in the module's text."""
-        return (
-            f"temperature={self.temperature}, symmetric={self.symmetric}, gather={self.gather}"
-        )
+        return f"temperature={self.temperature}, symmetric={self.symmetric}, gather={self.gather}"

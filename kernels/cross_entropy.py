@@ -9,6 +9,8 @@ from torch import Tensor
 from graphkd.kernels.precision import wide
 
 UNLABELLED = -1
+# what ATen calls reduction="sum"
+_SUM = 2
 
 
 def cross_entropy_reference(
@@ -44,9 +46,6 @@ def cross_entropy_reference(
         total = total.lerp(-uniform, label_smoothing)
     loss: Tensor = total / num_labelled.clamp(min=1)
     return loss
-
-
-_SUM = 2
 
 
 def cross_entropy(student: Tensor, label: Tensor, *, label_smoothing: float = 0.0) -> Tensor:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, ClassVar, Literal
 
 import attrs
 from attrs.validators import gt
@@ -19,18 +19,24 @@ if TYPE_CHECKING:
 class KL:
     """T^2 times the mean over the batch of KL(teacher / T || student / T), in nats.
 
-    The factor T^2 keeps the size of the gradient when T changes.
+    With p = softmax(teacher / T), q = softmax(student / T) and m = (p + q) / 2, the divergence is
+    KL(p || q) = sum_c p_c log(p_c / q_c) for direction forward, KL(q || p) for reverse, and
+    KL(p || m) / 2 + KL(q || m) / 2 for jensen_shannon. The factor T^2 keeps the size of the
+    gradient when T changes.
 
     Source: Hinton, Vinyals, Dean, "Distilling the Knowledge in a Neural
-    Network", 2015, arXiv 1503.02531, section 2.
+    Network", 2015, arXiv 1503.02531, section 2; the paper has forward only.
 
     Attributes:
         temperature: T, no unit, above 0. Higher is softer.
+        direction: forward covers all the teacher finds likely, reverse keeps off what it finds
+            unlikely, jensen_shannon is the bounded mean of both.
     """
 
     ports: ClassVar = (Port("student", "b c"), Port("teacher", "b c"))
 
     temperature: float = attrs.field(default=4.0, validator=gt(0.0))
+    direction: Literal["forward", "reverse", "jensen_shannon"] = "forward"
 
     def __call__(self, student: Tensor, teacher: Tensor) -> Tensor:
         """Compare two sets of logits.
@@ -42,4 +48,4 @@ class KL:
         Returns:
             "", nats.
         """
-        return kernels.kl(student, teacher, temperature=self.temperature)
+        return kernels.kl(student, teacher, temperature=self.temperature, direction=self.direction)

@@ -48,7 +48,7 @@ class Conv1x1:
                 "bias is true, but the norm behind it takes it away again; drop bias", field="bias"
             )
 
-    def build(self, site: Site) -> nn.Module:
+    def build(self, site: Site) -> nn.Sequential:
         """Build the convolution for one place.
 
         Args:

@@ -31,7 +31,7 @@ class Linear:
     features: int | None = attrs.field(default=None, validator=optional(ge(1)))
     bias: bool = True
 
-    def build(self, site: Site) -> nn.Module:
+    def build(self, site: Site) -> nn.Linear:
         """Build the matrix for one place.
 
         Args:

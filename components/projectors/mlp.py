@@ -37,7 +37,7 @@ class MLP:
     depth: int = attrs.field(default=2, validator=ge(1))
     activation: Literal["relu", "gelu"] = "relu"
 
-    def build(self, site: Site) -> nn.Module:
+    def build(self, site: Site) -> nn.Sequential:
         """Build the network for one place.
 
         Args:

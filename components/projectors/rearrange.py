@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, ClassVar
 
 import attrs
@@ -62,10 +63,16 @@ class Rearrange:
             rearrange(sample, self.pattern, **self.sizes)
             return layers.Rearrange(self.pattern, **self.sizes)
         except (EinopsError, ValueError, TypeError) as error:
-            # einops' last line is the reason; before it stand the pattern and the shape again
-            reason = str(error).splitlines()[-1].strip() if "->" in self.pattern else "no '->'"
+            reason = _reason(error) if "->" in self.pattern else "no '->'"
             raise ComponentError(
                 f"pattern '{self.pattern}' does not fit '{site.source}': {reason}; "
                 "write all axes before and after '->', like 'b c h w -> b (h w) c'",
                 field="pattern",
             ) from error
+
+
+def _reason(error: Exception) -> str:
+    # the lines before the last repeat the pattern and the shape
+    last = str(error).splitlines()[-1].strip().removesuffix(".")
+    # axes stand in a set, whose order changes from run to run
+    return re.sub(r"{(.*)}", lambda axes: ", ".join(sorted(axes[1].split(", "))), last)

@@ -50,7 +50,7 @@ PASSES = (
     # needs edges to know which taps are read
     Pass(infer),
     # needs each model's own image size, which infer learns by building it
-    Pass(convert),
+    Pass(convert, scope="phase"),
     # before share: what nobody reads is not worth sharing
     Pass(prune, scope="phase", optional=True),
     Pass(share, scope="phase", optional=True),
@@ -108,8 +108,6 @@ def analyse(blueprint: Blueprint, *, stages: dict[str, Graph] | None = None) -> 
     for each in PASSES:
         if each.scope != "blueprint":
             continue
-        if each.run is convert and graph.graph["problems"]:
-            break
         graph = _timed(each, graph)
         if stages is not None:
             stages[each.name] = graph

@@ -53,11 +53,11 @@ def _marked(graph: Graph, learning: frozenset[str]) -> list[Vertex]:
     marked = []
     for name in nx.topological_sort(nx.DiGraph(graph)):
         each: Vertex = graph.nodes[name]["vertex"]
-        learns = name in learning or (each.kind == "loss")
+        learns = name in learning or (each.kind == "loss" and hasattr(each.component, "build"))
         inherits = any(
             source in carrying for source, _ in edges_into(graph, name, "signal", "learner")
         )
-        if (learns and each.kind != "convert") or inherits:
+        if learns or inherits:
             carrying.add(name)
         marked.append(attrs.evolve(each, learns=learns, carries_gradient=name in carrying))
     return marked

@@ -63,8 +63,11 @@ class PhaseModule(nn.Module):
         self._group_count = len(groups)
         self._batch: dict[str, int] = {}
         self._operations = self._compile(plan, parts)
+
+    def activate(self) -> None:
+        """Let what learns in the phase learn, freeze the rest, and go into training mode."""
         for name, module in self.nodes.items():
-            module.requires_grad_(name in plan.trained)
+            module.requires_grad_(name in self.plan.trained)
         self.train()
 
     def train(self, mode: bool = True) -> PhaseModule:

@@ -121,6 +121,7 @@ class Loop:
             if session.scheduler:
                 session.scheduler.step_update(session.phase_step)
         module = PhaseModule(plan, session.parts)
+        module.activate()
         if plan.recipe.compile:
             module.compile()
         step = PhaseStep(plan, session, module, steps_per_epoch=budget.steps_per_epoch)
@@ -137,15 +138,16 @@ class Loop:
         with self.progress.phase(plan.name, budget.steps, done=session.phase_step) as advance:
             while session.phase_step < budget.steps:
                 self._epoch(plan, source, budget, step, advance)
-                if session.phase_step < budget.steps:
-                    session.epoch += 1
-                    session.batch = 0
                 over = session.phase_step >= budget.steps
-                if over or session.epoch % every == 0:
+                validating = over or (session.epoch + 1) % every == 0
+                if validating:
                     self._flush()
                     self._validate(plan)
-                    if not over and not plan.recipe.checkpoint_every:
-                        self._save()
+                    step.module.train()
+                session.epoch += 1
+                session.batch = 0
+                if validating and not over and not plan.recipe.checkpoint_every:
+                    self._save()
 
     def _epoch(
         self, plan: PhasePlan, source: Source, budget: Budget, step: PhaseStep, advance: Any
@@ -206,7 +208,7 @@ class Loop:
     def _validate(self, plan: PhasePlan) -> None:
         session = self.session
         models = [name for name in plan.trained if isinstance(session.parts.get(name), nn.Module)]
-        batches = evaluation_batches(self.opened.validation, plan.data)
+        batches = evaluation_batches(self.opened.parts.validation, plan.data)
         found = evaluate(session.schedule, session.parts, batches, device=session.device)
         values = {
             f"validation/{name}/{key}": value
@@ -228,7 +230,7 @@ class Loop:
         }
         if not averaged:
             return {}
-        batches = evaluation_batches(self.opened.validation, plan.data)
+        batches = evaluation_batches(self.opened.parts.validation, plan.data)
         parts = {**session.parts, **averaged}
         found = evaluate(session.schedule, parts, batches, device=session.device, only=averaged)
         return {name: values["top1"] for name, values in found.models.items()}

@@ -11,9 +11,9 @@ import torch
 from torch import Tensor
 
 from graphkd.blueprint.model import Blueprint, Data
-from graphkd.component import DataSpec, Samples, Splits
+from graphkd.component import DataSpec, Splits
 from graphkd.errors import ComponentError, mistake
-from graphkd.run.data import Batches, prepare_splits
+from graphkd.run.data import Batches, Part, Parts, prepare_splits
 from graphkd.run.order import labelled_subset, sample_seed
 
 
@@ -23,15 +23,11 @@ class Opened:
 
     Attributes:
         spec: its images and classes.
-        train: the training samples.
-        validation: what the best checkpoint is chosen on.
-        test: what is reported at the end.
+        parts: training, validation and test, kept apart.
     """
 
     spec: DataSpec
-    train: Samples
-    validation: Samples
-    test: Samples
+    parts: Parts
 
 
 def open_data(blueprint: Blueprint, *, seed: int) -> Opened:
@@ -44,10 +40,10 @@ def open_data(blueprint: Blueprint, *, seed: int) -> Opened:
     try:
         spec: DataSpec = data.dataset.spec(blueprint.folder)
         splits: Splits = data.dataset.splits(blueprint.folder)
-        train, validation, test = prepare_splits(splits, validation=data.validation, seed=seed)
+        parts = prepare_splits(splits, validation=data.validation, seed=seed)
     except ComponentError as error:
         raise mistake(f"data: {error}", blueprint.place("data", error.field or "dataset")) from error
-    return Opened(spec, train, validation, test)
+    return Opened(spec, parts)
 
 
 @attrs.frozen
@@ -98,18 +94,15 @@ def training_source(
     Raises:
         BlueprintError: a class has too few samples for `labels_per_class`.
     """
-    labels = opened.train.labels
-    indices = torch.arange(len(opened.train))
+    samples, indices = opened.parts.train.samples, opened.parts.train.indices
+    labels = samples.labels
     if data.labels_per_class is not None and labels is not None:
-        try:
-            kept = labelled_subset(labels, data.labels_per_class, seed=seed)
-        except ValueError as error:
-            raise mistake(f"data: labels_per_class: {error}") from error
+        kept = _labelled(labels, indices, data.labels_per_class, seed)
         labels = torch.where(kept, labels, -1)
         if data.labelled_only and not fitting:
-            indices = indices[kept]
+            indices = indices[kept[indices]]
     batches = Batches(
-        opened.train,
+        samples,
         indices=indices,
         labels=labels,
         batch_size=data.batch_size,
@@ -122,12 +115,23 @@ def training_source(
     return Source(batches, None if fitting else _mixing(data, opened.spec), seed)
 
 
-def evaluation_batches(samples: Samples, data: Data) -> Iterator[Mapping[str, Tensor]]:
-    """Go through a split once, in order, without augmentation."""
+def _labelled(labels: Tensor, indices: Tensor, per_class: int, seed: int) -> Tensor:
+    """Mark the samples of a split whose label stays."""
+    try:
+        chosen = labelled_subset(labels[indices], per_class, seed=seed)
+    except ValueError as error:
+        raise mistake(f"data: labels_per_class: {error}") from error
+    kept = torch.zeros(len(labels), dtype=torch.bool)
+    kept[indices[chosen]] = True
+    return kept
+
+
+def evaluation_batches(part: Part, data: Data) -> Iterator[Mapping[str, Tensor]]:
+    """Go through a part of the data once, in order, without augmentation."""
     batches = Batches(
-        samples,
-        indices=torch.arange(len(samples)),
-        labels=samples.labels,
+        part.samples,
+        indices=part.indices,
+        labels=part.samples.labels,
         batch_size=max(data.batch_size, 256),
         seed=0,
         shuffle=False,
@@ -137,20 +141,21 @@ def evaluation_batches(samples: Samples, data: Data) -> Iterator[Mapping[str, Te
     return iter(batches.epoch(0))
 
 
-def _augmentation(data: Data, spec: DataSpec) -> Callable[[Tensor], Tensor] | None:
-    steps = [each.component.build(spec.image) for each in data.augment]
-    if not steps:
-        return None
-    if len(steps) == 1:
-        only: Callable[[Tensor], Tensor] = steps[0]
-        return only
+@attrs.frozen
+class _Chain:
+    """Steps of augmentation, one after another."""
 
-    def augment(image: Tensor) -> Tensor:
-        for step in steps:
+    steps: tuple[Callable[[Tensor], Tensor], ...]
+
+    def __call__(self, image: Tensor) -> Tensor:
+        for step in self.steps:
             image = step(image)
         return image
 
-    return augment
+
+def _augmentation(data: Data, spec: DataSpec) -> Callable[[Tensor], Tensor] | None:
+    steps = tuple(each.component.build(spec.image) for each in data.augment)
+    return _Chain(steps) if steps else None
 
 
 def _mixing(data: Data, spec: DataSpec) -> Any:

@@ -150,7 +150,7 @@ def _finish(session: Session, opened: Opened, folder: Path) -> Evaluation:
     found = evaluate(
         session.schedule,
         session.parts,
-        evaluation_batches(opened.test, data),
+        evaluation_batches(opened.parts.test, data),
         device=session.device,
     )
     deliver(session.schedule, session.parts, folder)

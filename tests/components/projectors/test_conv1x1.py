@@ -13,9 +13,8 @@ def test_registered():
 
 def test_by_hand(site):
     conv = Conv1x1(features=1, activation="relu").build(site((1, 2, 1, 2)))
-    with torch.no_grad():
-        conv[0].weight.copy_(torch.tensor([1.0, -2.0]).reshape(1, 2, 1, 1))
-        conv[0].bias.fill_(0.5)
+    weights = {"0.weight": [[[[1.0]], [[-2.0]]]], "0.bias": [0.5]}
+    conv.load_state_dict({name: torch.tensor(value) for name, value in weights.items()})
     grid = torch.tensor([[[[1.0, 4.0]], [[3.0, 1.0]]]])
     # places 1 - 2*3 + 0.5 = -4.5, cut to 0, and 4 - 2*1 + 0.5 = 2.5
     torch.testing.assert_close(conv(grid), torch.tensor([[[[0.0, 2.5]]]]))

@@ -13,9 +13,8 @@ def test_registered():
 
 def test_by_hand(site):
     linear = Linear(features=2).build(site((1, 2)))
-    with torch.no_grad():
-        linear.weight.copy_(torch.tensor([[1.0, 2.0], [3.0, 4.0]]))
-        linear.bias.copy_(torch.tensor([10.0, 20.0]))
+    weights = {"weight": [[1.0, 2.0], [3.0, 4.0]], "bias": [10.0, 20.0]}
+    linear.load_state_dict({name: torch.tensor(value) for name, value in weights.items()})
     # 1*5 + 2*6 + 10, 3*5 + 4*6 + 20
     torch.testing.assert_close(linear(torch.tensor([[5.0, 6.0]])), torch.tensor([[27.0, 59.0]]))
 

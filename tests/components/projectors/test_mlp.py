@@ -2,7 +2,6 @@ import math
 
 import pytest
 import torch
-from torch import nn
 
 from graphkd.component import find
 from graphkd.components.projectors import MLP
@@ -20,9 +19,8 @@ def test_registered():
 )
 def test_by_hand(site, activation, of_minus_one):
     mlp = MLP(features=1, hidden=1, activation=activation).build(site((1, 1)))
-    for layer, weight, bias in ((mlp[0], 2.0, 1.0), (mlp[2], 3.0, 0.5)):
-        nn.init.constant_(layer.weight, weight)
-        nn.init.constant_(layer.bias, bias)
+    weights = {"0.weight": [[2.0]], "0.bias": [1.0], "2.weight": [[3.0]], "2.bias": [0.5]}
+    mlp.load_state_dict({name: torch.tensor(value) for name, value in weights.items()})
     # hidden 2*(-1) + 1 = -1, output 3 a(-1) + 0.5
     expected = torch.tensor([[3 * of_minus_one + 0.5]])
     torch.testing.assert_close(mlp(torch.tensor([[-1.0]])), expected)

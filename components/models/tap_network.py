@@ -1,0 +1,172 @@
+"""A model of any library with graphkd's taps around it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Protocol
+
+from torch import Tensor, nn
+
+from graphkd.component import ImageSpec
+from graphkd.components.models.watch import Place, Watch
+
+
+class Reading(Protocol):
+    """One way to run a model: which taps, and where it ends."""
+
+    def __call__(self, model: nn.Module, image: Tensor) -> tuple[Tensor, ...]:
+        """Run the model once and give the taps."""
+        ...
+
+    def close(self) -> None:
+        """Undo what was attached to the model."""
+        ...
+
+
+class TapNetwork(nn.Module):
+    """A model behind the `Network` protocol; each library has a subclass.
+
+    Args:
+        model: as its library made it.
+        image: what it was made for.
+        passport: what its library needs to make it again (JSON types).
+    """
+
+    def __init__(self, model: nn.Module, *, image: ImageSpec, passport: Mapping[str, Any]) -> None:
+        super().__init__()
+        self.model = model
+        self.image = image
+        self._passport = dict(passport)
+
+    def forward(self, image: Tensor, reading: Reading | None = None) -> Any:
+        """Run the model plainly, or as a reading says.
+
+        Readings come through here so that what wraps this module (compile, FSDP) sees them.
+
+        Args:
+            image: "b c h w", resized and normalized as `self.image` says.
+            reading: None for the model's own forward.
+        """
+        return self.model(image) if reading is None else reading(self.model, image)
+
+    def taps(self) -> tuple[str, ...]:
+        """Name the taps, module paths left out."""
+        raise NotImplementedError
+
+    def tap_layout(self, tap: str) -> str | None:
+        """Say the axis words of one of `taps`, None for others."""
+        raise NotImplementedError
+
+    def reading(self, taps: Sequence[str], *, stop: bool) -> Reading:
+        """Plan one forward that gives these taps."""
+        raise NotImplementedError
+
+    def layout(self, tap: str) -> str | None:
+        """Say the axis words of a tap or module path, `""` if only running it tells."""
+        if tap in self.taps():
+            return self.tap_layout(tap)
+        return "" if tap and tap in dict(self.model.named_modules()) else None
+
+    def reader(self, taps: Sequence[str], *, stop: bool = False) -> Reader:
+        """Make the function that computes these taps in one forward.
+
+        Args:
+            taps: names that `layout` knows, in the order of the answer.
+            stop: leave out what lies behind the deepest of them, which then also leaves its
+                running statistics unmoved.
+        """
+        return Reader(self, self.reading(taps, stop=stop))
+
+    def passport(self) -> dict[str, Any]:
+        """Say what the model's library needs to make it again."""
+        return dict(self._passport)
+
+    def deliverable(self) -> nn.Module:
+        """Give the model as its library made it."""
+        return self.model
+
+
+class Reader:
+    """Calls a network for chosen taps.
+
+    It is no module: a module that holds it does not hold the network's parameters a second time.
+
+    Attributes:
+        network: what is called.
+        reading: how.
+    """
+
+    def __init__(self, network: TapNetwork, reading: Reading) -> None:
+        self.network = network
+        self.reading = reading
+
+    def __call__(self, image: Tensor) -> tuple[Tensor, ...]:
+        """Run the network once.
+
+        Args:
+            image: "b c h w", resized and normalized as the network's `image` says.
+
+        Returns:
+            The taps, in the order they were asked for.
+        """
+        taps: tuple[Tensor, ...] = self.network(image, self.reading)
+        return taps
+
+    def close(self) -> None:
+        """Take hooks off the model; the reader is of no use afterwards."""
+        self.reading.close()
+
+
+class HookNetwork(TapNetwork):
+    """A model whose taps are outputs or inputs of its modules.
+
+    Args:
+        places: where each tap is read; `logits` is the output of the model itself.
+    """
+
+    def __init__(
+        self,
+        model: nn.Module,
+        *,
+        image: ImageSpec,
+        passport: Mapping[str, Any],
+        places: Mapping[str, Place],
+    ) -> None:
+        super().__init__(model, image=image, passport=passport)
+        self.places = dict(places)
+
+    def taps(self) -> tuple[str, ...]:
+        """Name the taps, module paths left out."""
+        return ("logits", *self.places)
+
+    def tap_layout(self, tap: str) -> str:
+        """Say the axis words of one of `taps`."""
+        return "b c" if tap == "logits" else self.places[tap].layout
+
+    def reading(self, taps: Sequence[str], *, stop: bool) -> Reading:
+        """Plan one forward with a hook for each tap but the logits."""
+        return _HookReading(self, taps, stop=stop)
+
+
+class _HookReading:
+    """Runs the model as it is, with hooks in it."""
+
+    def __init__(self, network: HookNetwork, taps: Sequence[str], *, stop: bool) -> None:
+        hooked = [tap for tap in taps if tap != "logits"]
+        places = [network.places.get(tap, Place(tap)) for tap in hooked]
+        self.watch = Watch(network.model, places, stop=stop and len(hooked) == len(taps))
+        self.order = [0 if tap == "logits" else hooked.index(tap) + 1 for tap in taps]
+
+    def __call__(self, model: nn.Module, image: Tensor) -> tuple[Tensor, ...]:
+        logits, values = self.watch(model, image)
+        found = (logits, *values)
+        return tuple(found[index] for index in self.order)
+
+    def close(self) -> None:
+        self.watch.close()
+
+
+def last_linear(model: nn.Module) -> str | None:
+    """Name the last linear layer in module order, None if there is none."""
+    names = [name for name, each in model.named_modules() if isinstance(each, nn.Linear)]
+    return names[-1] if names else None

@@ -1,0 +1,62 @@
+"""What several commands share."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Annotated, Any
+
+from cyclopts import Parameter
+
+from graphkd.blueprint import Blueprint, load
+from graphkd.component import load_plugin
+from graphkd.errors import mistake
+
+File = Annotated[str, Parameter(help="A blueprint file, or the name of a shipped one.")]
+Overrides = Annotated[
+    tuple[str, ...], Parameter(help="path=value words, like student.model=timm/resnet34.")
+]
+Json = Annotated[bool, Parameter(name="--json", negative="", help="Print JSON.")]
+Out = Annotated[Path | None, Parameter(name="--out", help="Where to write.")]
+Force = Annotated[bool, Parameter(name="--force", negative="", help="Replace what lies there.")]
+Without = Annotated[
+    list[str] | None,
+    Parameter(name="--without", negative="", help="Leave out an optional compiler pass."),
+]
+Plugin = Annotated[
+    list[str] | None,
+    Parameter(name="--plugin", negative="", help="Import a module that registers components."),
+]
+
+
+def load_with(file: str, overrides: Iterable[str], plugin: list[str] | None) -> Blueprint:
+    """Load a blueprint after its plugins."""
+    for module in plugin or ():
+        sys.path.insert(0, "")
+        load_plugin(module)
+    return load(file, overrides)
+
+
+def print_json(value: Any) -> None:
+    """Print JSON for scripts."""
+    print(json.dumps(value, indent=2))
+
+
+def write_or_print(text: str, out: Path | None, *, force: bool) -> None:
+    """Write a text to a file, or print it when none is given.
+
+    Raises:
+        BlueprintError: the file is there and `force` is not given, or it cannot be written.
+    """
+    if out is None:
+        print(text)
+        return
+    if out.exists() and not force:
+        raise mistake(f"{out}: exists already; choose another --out, or --force to replace it")
+    try:
+        out.write_text(text + "\n", encoding="utf-8")
+    except OSError as error:
+        raise mistake(f"{out}: cannot be written: {error.strerror}") from error
+    print(out)

@@ -1,0 +1,148 @@
+"""The InfoNCE module: its temperature, and the knowledge of other processes."""
+
+import math
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+import torch.distributed as dist
+
+from graphkd.kernels.contrast import Contrast
+from graphkd.kernels.infonce import infonce
+
+
+def contrast(*, temperature=0.07, learnable=True, symmetric=False, gather=True):
+    return Contrast(
+        temperature=temperature, learnable=learnable, symmetric=symmetric, gather=gather
+    )
+
+
+def vectors(*sizes, seed=0):
+    return torch.randn(*sizes, generator=torch.Generator().manual_seed(seed))
+
+
+@pytest.mark.parametrize("learnable", [False, True])
+@pytest.mark.parametrize("symmetric", [False, True])
+def test_it_is_infonce_at_its_temperature(symmetric, learnable):
+    student, teacher, index = vectors(6, 4), vectors(6, 4, seed=1), torch.arange(6) // 2
+    module = contrast(temperature=0.2, symmetric=symmetric, learnable=learnable)
+    torch.testing.assert_close(
+        module(student, teacher), infonce(student, teacher, scale=5.0, symmetric=symmetric)
+    )
+    torch.testing.assert_close(
+        module(student, teacher, index),
+        infonce(student, teacher, scale=5.0, symmetric=symmetric, index=index),
+    )
+
+
+def test_learnt_temperature():
+    module = contrast()
+    assert dict(module.named_parameters()).keys() == {"log_scale"}
+    assert module.no_weight_decay() == {"log_scale"}
+    # FSDP shards along the first axis and takes no parameter without one
+    assert module.log_scale.shape == (1,)
+    torch.testing.assert_close(module.log_scale.detach(), torch.tensor([math.log(1 / 0.07)]))
+    torch.testing.assert_close(module.scale.detach(), torch.tensor([1 / 0.07]))
+
+
+def test_fixed_temperature_has_no_state():
+    module = contrast(learnable=False)
+    assert not list(module.parameters())
+    assert not module.state_dict()
+    assert module.no_weight_decay() == set()
+
+
+def test_gradient_of_the_temperature():
+    # d loss / d log_scale = scale * d loss / d scale
+    student, teacher = vectors(6, 4), vectors(6, 4, seed=1)
+    module = contrast(temperature=0.2)
+    module(student, teacher).backward()
+    scale = torch.tensor(5.0, requires_grad=True)
+    infonce(student, teacher, scale=scale).backward()
+    torch.testing.assert_close(module.log_scale.grad, 5.0 * scale.grad[None])
+
+
+@pytest.mark.parametrize("log_scale", [math.log(100.0), 5.0, 60.0])
+def test_scale_stops_at_100_and_can_come_back(log_scale):
+    module = contrast()
+    with torch.no_grad():
+        module.log_scale.fill_(log_scale)
+    assert module.scale <= 100
+    torch.testing.assert_close(module.scale.detach(), torch.tensor([100.0]))
+    module(vectors(6, 4), vectors(6, 4, seed=1)).backward()
+    assert module.log_scale.grad != 0
+
+
+def test_temperature_survives_a_state_dict():
+    module, other = contrast(), contrast(temperature=0.5)
+    other.load_state_dict(module.state_dict())
+    assert torch.equal(other.scale, module.scale)
+
+
+def test_settings_are_shown():
+    assert repr(contrast()) == "Contrast(temperature=0.07, symmetric=False, gather=True)"
+
+
+def batch():
+    """Make what both processes together hold: 2 x 4 rows, samples 2 and 5 the same."""
+    return vectors(8, 3), vectors(8, 3, seed=1), torch.tensor([0, 1, 2, 3, 4, 2, 6, 7])
+
+
+def shares(rank):
+    own = slice(4 * rank, 4 * rank + 4)
+    others = slice(4 - 4 * rank, 8 - 4 * rank)
+    return own, others
+
+
+def work(rank, folder):
+    dist.init_process_group("gloo", init_method=f"file://{folder}/store", rank=rank, world_size=2)
+    student, teacher, index = (each[shares(rank)[0]] for each in batch())
+    results = {}
+    for name, settings in CASES.items():
+        learner = student.clone().requires_grad_()
+        module = contrast(**settings)
+        value = module(learner, teacher, index)
+        value.backward()
+        results[name] = (value.detach(), learner.grad, module.log_scale.grad)
+    torch.save(results, folder / f"{rank}.pt")
+    dist.barrier()
+    dist.destroy_process_group()
+
+
+CASES = {"one": {}, "two": {"symmetric": True}, "alone": {"gather": False}}
+
+
+def test_knowledge_of_two_processes_is_a_bank(tmp_path):
+    # this file run as a program is one process
+    started = [
+        subprocess.Popen([sys.executable, __file__, str(rank), str(tmp_path)]) for rank in (0, 1)
+    ]
+    assert [each.wait(timeout=120) for each in started] == [0, 0]
+    for rank in (0, 1):
+        results = torch.load(tmp_path / f"{rank}.pt")
+        own, others = shares(rank)
+        student, teacher, index = batch()
+        for name, settings in CASES.items():
+            learner = student[own].clone().requires_grad_()
+            module = contrast(**settings)
+            gathers = settings.get("gather", True)
+            value = infonce(
+                learner,
+                teacher[own],
+                scale=module.scale,
+                symmetric=settings.get("symmetric", False),
+                bank=teacher[others] if gathers else None,
+                index=index[own],
+                bank_index=index[others] if gathers else None,
+            )
+            value.backward()
+            got = results[name]
+            assert torch.equal(got[0], value)
+            assert torch.equal(got[1], learner.grad)
+            assert torch.equal(got[2], module.log_scale.grad)
+
+
+if __name__ == "__main__":
+    work(int(sys.argv[1]), Path(sys.argv[2]))
