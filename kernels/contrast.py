@@ -6,7 +6,6 @@ import math
 
 import torch
 import torch.distributed as dist
-import torch.nn.functional as F
 from torch import Tensor, nn
 
 from graphkd.kernels.infonce import infonce
@@ -46,8 +45,8 @@ class Contrast(nn.Module):
         if self.log_scale is None:
             return 1.0 / self.temperature
         # where the limit holds the gradient still passes: a clamped value could never come back
-        excess = F.relu(self.log_scale.detach() - _MAX_LOG_SCALE)
-        return (self.log_scale - excess).exp()
+        value = self.log_scale.detach()
+        return (value.clamp(max=_MAX_LOG_SCALE) + (self.log_scale - value)).exp()
 
     def no_weight_decay(self) -> set[str]:
         """Name the parameters that weight decay must leave alone."""

@@ -26,6 +26,7 @@ class Call:
     ports: ClassVar = (Port("input", "b c h w"),)
     learns: ClassVar[bool] = False
     delivered: ClassVar[bool] = False
+    borrows: ClassVar[bool] = True
 
     of: str = attrs.field(metadata={"reference": "node"})
 

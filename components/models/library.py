@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 import re
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, NoReturn, Protocol
 
 import attrs
@@ -168,9 +168,7 @@ def image_spec(wanted: Model, site: Site, *, library: Library, expected: Expecta
     )
 
 
-def _size(
-    wanted: Model, site: Site, library: Library, expected: Expectation
-) -> tuple[int, int]:
+def _size(wanted: Model, site: Site, library: Library, expected: Expectation) -> tuple[int, int]:
     argument = library.size_argument(wanted.model.partition("/")[2])
     written = wanted.args.get(argument) if argument else None
     if written is not None and wanted.size is not None:
@@ -253,7 +251,7 @@ def _blame(
         plain = make(**given)
     unknown = re.search(r"unexpected keyword argument '(\w+)'", str(error))
     if unknown and unknown[1] in args:
-        known = _arguments(type(plain)) - _ELSEWHERE.keys()
+        known = (keyword_arguments(make) | _arguments(type(plain))) - _ELSEWHERE.keys()
         raise ComponentError(
             f"{model} takes no argument '{unknown[1]}'{did_you_mean(unknown[1], sorted(known))}",
             field="args",
@@ -271,7 +269,7 @@ def _arguments(cls: type) -> set[str]:
     return names
 
 
-def keyword_arguments(function: Callable[..., Any]) -> Collection[str]:
+def keyword_arguments(function: Callable[..., Any]) -> set[str]:
     """Name the arguments that a function takes by keyword."""
     kinds = (inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY)
     parameters = inspect.signature(function).parameters.values()

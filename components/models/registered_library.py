@@ -17,7 +17,7 @@ class RegisteredLibrary:
     """The functions that were registered under a name without a `/`."""
 
     name = "registered"
-    channels = None
+    channels: int | None = None
 
     def check(self, name: str) -> None:
         """Raise ComponentError when there is no such model."""

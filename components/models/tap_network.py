@@ -121,7 +121,7 @@ class HookNetwork(TapNetwork):
     """A model whose taps are outputs or inputs of its modules.
 
     Args:
-        places: where each tap is read; `logits` is the output of the model itself.
+        places: where each tap is read; without a place `logits` is what the model returns.
     """
 
     def __init__(
@@ -137,11 +137,12 @@ class HookNetwork(TapNetwork):
 
     def taps(self) -> tuple[str, ...]:
         """Name the taps, module paths left out."""
-        return ("logits", *self.places)
+        return tuple(dict.fromkeys(("logits", *self.places)))
 
     def tap_layout(self, tap: str) -> str:
         """Say the axis words of one of `taps`."""
-        return "b c" if tap == "logits" else self.places[tap].layout
+        place = self.places.get(tap)
+        return "b c" if place is None else place.layout
 
     def reading(self, taps: Sequence[str], *, stop: bool) -> Reading:
         """Plan one forward with a hook for each tap but the logits."""
@@ -152,17 +153,21 @@ class _HookReading:
     """Runs the model as it is, with hooks in it."""
 
     def __init__(self, network: HookNetwork, taps: Sequence[str], *, stop: bool) -> None:
-        hooked = [tap for tap in taps if tap != "logits"]
+        hooked = [tap for tap in taps if tap != "logits" or tap in network.places]
         places = [network.places.get(tap, Place(tap)) for tap in hooked]
         self.watch = Watch(network.model, places, stop=stop and len(hooked) == len(taps))
-        self.order = [0 if tap == "logits" else hooked.index(tap) + 1 for tap in taps]
+        self.plain = not hooked
+        self.order = [hooked.index(tap) + 1 if tap in hooked else 0 for tap in taps]
 
     def __call__(self, model: nn.Module, image: Tensor) -> tuple[Tensor, ...]:
+        if self.plain:
+            return (model(image),) * len(self.order)
         logits, values = self.watch(model, image)
         found = (logits, *values)
         return tuple(found[index] for index in self.order)
 
     def close(self) -> None:
+        """Take the hooks off."""
         self.watch.close()
 
 

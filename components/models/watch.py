@@ -50,14 +50,13 @@ class Watch:
         self.places = tuple(places)
         self.stop = stop
         self.active = False
+        self.eager = True
         self.missing = 0
         self.values: list[Tensor | None] = []
         self.versions: list[int] = []
         self.handles = [self._attach(model, index) for index in range(len(self.places))]
 
-    def __call__(
-        self, forward: Callable[..., Any], *inputs: Any
-    ) -> tuple[Any, tuple[Tensor, ...]]:
+    def __call__(self, forward: Callable[..., Any], *inputs: Any) -> tuple[Any, tuple[Tensor, ...]]:
         """Run `forward` on `inputs`.
 
         Returns:
@@ -70,6 +69,7 @@ class Watch:
         self.missing = count
         self.values = [None] * count
         self.versions = [0] * count
+        self.eager = not torch.compiler.is_compiling()
         self.active = True
         try:
             result = forward(*inputs)
@@ -109,10 +109,11 @@ class Watch:
         value = value if place.convert is None else place.convert(value)
         self.values[index] = value
         self.missing -= 1
-        if torch.compiler.is_compiling():
+        if not self.eager:
             return
         # tensors of inference mode do not count their changes
-        self.versions[index] = 0 if value.is_inference() else value._version
+        if not value.is_inference():
+            self.versions[index] = value._version
         if self.stop and self.missing == 0:
             raise _Reached
 
@@ -121,14 +122,10 @@ class Watch:
         for place, value, version in zip(self.places, values, self.versions, strict=True):
             if value is None:
                 raise ComponentError(f"tap '{place.path}' was not reached in the forward")
-            if not torch.compiler.is_compiling() and not value.is_inference():
-                self._check_unchanged(place, value._version != version)
+            if self.eager and not value.is_inference() and value._version != version:
+                raise ComponentError(
+                    f"tap '{place.path}' is overwritten in place by what follows it; "
+                    "tap the module that does so"
+                )
             found.append(value)
         return tuple(found)
-
-    def _check_unchanged(self, place: Place, changed: bool) -> None:
-        if changed:
-            raise ComponentError(
-                f"tap '{place.path}' is overwritten in place by what follows it; "
-                "tap the module that does so"
-            )

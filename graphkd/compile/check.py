@@ -214,6 +214,9 @@ def _data(graph: Graph) -> Iterator[Problem]:
         if (data.mixup or data.cutmix) and data.labels_per_class and not data.labelled_only:
             text = "data: mixup and cutmix need every label; set labelled_only, or leave them out"
             yield _problem(graph, text, *where)
+        if (data.mixup or data.cutmix) and data.batch_size % 2:
+            text = f"data: mixup and cutmix pair samples: batch_size {data.batch_size} must be even"
+            yield _problem(graph, text, *where, "batch_size")
         if data.labelled_only and not data.labels_per_class:
             text = "data: labelled_only leaves nothing out without labels_per_class"
             yield _problem(graph, text, *where, "labelled_only")

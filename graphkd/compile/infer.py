@@ -219,6 +219,8 @@ class _Inference:
                 if fitted is None or (counted and socket.classes and counted != socket.classes):
                     self._misfit(each, port, socket, seen)
                     return False
+                if port.many:
+                    fitted.pop("...", None)
                 sizes = fitted
                 seen.append((port, socket))
         return True

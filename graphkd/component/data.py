@@ -26,13 +26,12 @@ class DataSpec:
 
 
 class Samples(Protocol):
-    """One split of a data set.
+    """One split of a data set."""
 
-    Attributes:
-        labels: "n" int64, the class numbers, known without reading an image; None without labels.
-    """
-
-    labels: Tensor | None
+    @property
+    def labels(self) -> Tensor | None:
+        """Class numbers, "n" int64, known without reading an image; None without labels."""
+        ...
 
     def __len__(self) -> int:
         """Count the samples."""

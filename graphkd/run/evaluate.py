@@ -13,6 +13,7 @@ from graphkd.compile.instructions import Measure, Schedule
 from graphkd.compile.phases import alive_losses, knowledge_sources, learners, phases_of
 from graphkd.graph import vertex
 from graphkd.run import metrics
+from graphkd.run.data import Batches
 from graphkd.run.executor import PhaseModule
 
 Report = dict[str, dict[str, float]]
@@ -48,7 +49,7 @@ def guides(schedule: Schedule) -> dict[str, tuple[str, ...]]:
 def evaluate(
     schedule: Schedule,
     parts: Mapping[str, Any],
-    batches: Iterable[Mapping[str, Tensor]],
+    batches: Batches,
     *,
     device: torch.device,
     only: Iterable[str] | None = None,
@@ -73,7 +74,7 @@ def evaluate(
 def _measure(
     schedule: Schedule,
     module: PhaseModule,
-    batches: Iterable[Mapping[str, Tensor]],
+    batches: Batches,
     device: torch.device,
     only: Iterable[str] | None,
 ) -> Evaluation:
@@ -86,7 +87,7 @@ def _measure(
     logits: dict[str, list[Tensor]] = {name: [] for name in names}
     labels: list[Tensor] = []
     sums = dict.fromkeys(probes, 0.0)
-    for batch in batches:
+    for batch in batches.epoch(0):
         moved = {key: value.to(device) for key, value in batch.items()}
         found = module.values(moved, [*dict.fromkeys(names.values()), *probes])
         for name, value in names.items():

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 from graphkd.compile.instructions import PhasePlan
 from graphkd.run import checkpoint
+from graphkd.run.data import Batches
 from graphkd.run.evaluate import evaluate
 from graphkd.run.executor import PhaseModule
 from graphkd.run.folder import CHECKPOINTS
@@ -53,6 +54,7 @@ class Loop:
     seed: int
     stop: bool = False
     _newest: PhaseStep | None = None
+    _validation: Batches | None = None
 
     def run(self, resume: dict[str, Any] | None = None) -> None:
         """Run all phases that are left.
@@ -208,7 +210,7 @@ class Loop:
     def _validate(self, plan: PhasePlan) -> None:
         session = self.session
         models = [name for name in plan.trained if isinstance(session.parts.get(name), nn.Module)]
-        batches = evaluation_batches(self.opened.parts.validation, plan.data)
+        batches = self._validation_batches()
         found = evaluate(session.schedule, session.parts, batches, device=session.device)
         values = {
             f"validation/{name}/{key}": value
@@ -223,6 +225,12 @@ class Loop:
         self.progress.say(plan.name, session.epoch, scores)
         self._keep_best(plan, scores, averaged)
 
+    def _validation_batches(self) -> Batches:
+        if self._validation is None:
+            data = self.session.schedule.blueprint.data
+            self._validation = evaluation_batches(self.opened.parts.validation, data)
+        return self._validation
+
     def _validate_averages(self, plan: PhasePlan) -> dict[str, float]:
         session = self.session
         averaged = {
@@ -230,7 +238,7 @@ class Loop:
         }
         if not averaged:
             return {}
-        batches = evaluation_batches(self.opened.parts.validation, plan.data)
+        batches = self._validation_batches()
         parts = {**session.parts, **averaged}
         found = evaluate(session.schedule, parts, batches, device=session.device, only=averaged)
         return {name: values["top1"] for name, values in found.models.items()}

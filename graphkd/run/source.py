@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import attrs
@@ -71,12 +71,13 @@ class Source:
 
     def _mixed(self, batch: dict[str, Tensor], epoch: int, index: int) -> dict[str, Tensor]:
         assert self.mix is not None
-        even = len(batch["label"]) // 2 * 2
         before = np.random.get_state()
         np.random.seed(sample_seed(self.seed, epoch, index, view=-1) % 2**32)
-        image, label = self.mix(batch["image"][:even].clone(), batch["label"][:even])
-        np.random.set_state(before)
-        return {"image": image, "label": label, "index": batch["index"][:even]}
+        try:
+            image, label = self.mix(batch["image"].clone(), batch["label"])
+        finally:
+            np.random.set_state(before)
+        return {"image": image, "label": label, "index": batch["index"]}
 
 
 def training_source(
@@ -101,6 +102,7 @@ def training_source(
         labels = torch.where(kept, labels, -1)
         if data.labelled_only and not fitting:
             indices = indices[kept[indices]]
+    mix = None if fitting else _mixing(data, opened.spec)
     batches = Batches(
         samples,
         indices=indices,
@@ -110,9 +112,11 @@ def training_source(
         shuffle=not fitting,
         augment=None if fitting else _augmentation(data, opened.spec),
         workers=data.workers,
+        # timm mixes pairs: a last batch may be odd
+        drop_last=mix is not None,
         pin_memory=pin_memory,
     )
-    return Source(batches, None if fitting else _mixing(data, opened.spec), seed)
+    return Source(batches, mix, seed)
 
 
 def _labelled(labels: Tensor, indices: Tensor, per_class: int, seed: int) -> Tensor:
@@ -126,9 +130,9 @@ def _labelled(labels: Tensor, indices: Tensor, per_class: int, seed: int) -> Ten
     return kept
 
 
-def evaluation_batches(part: Part, data: Data) -> Iterator[Mapping[str, Tensor]]:
-    """Go through a part of the data once, in order, without augmentation."""
-    batches = Batches(
+def evaluation_batches(part: Part, data: Data) -> Batches:
+    """Make the batches of a part of the data, in order and without augmentation."""
+    return Batches(
         part.samples,
         indices=part.indices,
         labels=part.samples.labels,
@@ -138,7 +142,6 @@ def evaluation_batches(part: Part, data: Data) -> Iterator[Mapping[str, Tensor]]
         augment=None,
         workers=data.workers,
     )
-    return iter(batches.epoch(0))
 
 
 @attrs.frozen

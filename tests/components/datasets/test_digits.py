@@ -8,9 +8,13 @@ from sklearn.datasets import load_digits
 from graphkd.components.datasets import Digits
 
 
+def _splits(size=32):
+    return Digits(size=size).splits("")
+
+
 @pytest.fixture(scope="module")
 def splits():
-    return Digits().splits("")
+    return _splits()
 
 
 def test_split_sizes(splits):
@@ -23,7 +27,7 @@ def test_split_sizes(splits):
 
 def test_splits_are_disjoint_and_cover_all():
     # at size 8 the scans are unchanged, so each is known by its 64 values
-    splits = Digits(size=8).splits("")
+    splits = _splits(size=8)
     parts = (splits.train, splits.validation, splits.test)
     read = torch.cat([part.images for part in parts]).flatten(1) * 16
     stored = torch.from_numpy(load_digits().data).float()
@@ -35,7 +39,7 @@ def _sorted_rows(rows):
 
 
 def test_labels_belong_to_their_images():
-    splits = Digits(size=8).splits("")
+    splits = _splits(size=8)
     scans = load_digits()
     known = {tuple(row): target for row, target in zip(scans.data, scans.target, strict=True)}
     rows = (splits.test.images.flatten(1) * 16).tolist()
@@ -64,7 +68,7 @@ def test_statistics_are_those_of_the_training_images(splits):
 
 @pytest.mark.parametrize("size", [16, 24, 64])
 def test_statistics_hold_roughly_at_other_sizes(size):
-    std, mean = torch.std_mean(Digits(size=size).splits("").train.images)
+    std, mean = torch.std_mean(_splits(size=size).train.images)
     assert mean.item() == pytest.approx(0.3049, rel=0.01)
     # the docstring's 3 percent
     assert std.item() == pytest.approx(0.3238, rel=0.03)
@@ -72,7 +76,7 @@ def test_statistics_hold_roughly_at_other_sizes(size):
 
 def test_enlarged_bilinearly():
     # from 8 to 16, the output's second pixel lies a quarter of the way from the first to the second
-    small, large = (Digits(size=size).splits("").train.images[3, 0] for size in (8, 16))
+    small, large = (_splits(size=size).train.images[3, 0] for size in (8, 16))
     torch.testing.assert_close(large[0, 1], 0.75 * small[0, 0] + 0.25 * small[0, 1])
     torch.testing.assert_close(large[0, 0], small[0, 0])
 

@@ -5,7 +5,6 @@ import pytest
 import torch
 from PIL import Image
 
-from graphkd.component import Samples
 from graphkd.components.datasets import ImageFolder
 from graphkd.errors import ComponentError
 from graphkd.run.data import Batches
@@ -17,20 +16,23 @@ def _error(dataset, folder=""):
     return str(caught.value), caught.value.field
 
 
-def _sizes(dataset):
-    splits = dataset.splits("")
-    parts: tuple[Samples | None, ...] = (splits.train, splits.validation, splits.test)
+def _splits(root, **settings):
+    return ImageFolder(root=str(root), **settings).splits("")
+
+
+def _sizes(splits):
+    parts = (splits.train, splits.validation, splits.test)
     return [None if part is None else len(part) for part in parts]
 
 
 def test_three_parts(image_root):
-    assert _sizes(ImageFolder(root=str(image_root))) == [6, 2, 2]
+    assert _sizes(_splits(image_root)) == [6, 2, 2]
 
 
 @pytest.mark.parametrize("left", ["val", "test"])
 def test_a_single_held_out_part_is_the_test(image_root, left):
     shutil.rmtree(image_root / ({"val", "test"} - {left}).pop())
-    assert _sizes(ImageFolder(root=str(image_root))) == [6, None, 2]
+    assert _sizes(_splits(image_root)) == [6, None, 2]
 
 
 def test_root_is_relative_to_the_folder(image_root):
@@ -40,7 +42,7 @@ def test_root_is_relative_to_the_folder(image_root):
 def test_labels_are_the_sorted_folders(image_root):
     # a part without the first class keeps the numbers of train
     shutil.rmtree(image_root / "test" / "cat")
-    splits = ImageFolder(root=str(image_root)).splits("")
+    splits = _splits(image_root)
     assert splits.train.labels.tolist() == [0, 0, 0, 1, 1, 1]
     assert splits.test.labels.tolist() == [1]
 
@@ -51,7 +53,7 @@ def test_other_files_are_passed_over(image_root):
     (image_root / "train" / ".cache").mkdir()
     (image_root / "train" / "cat" / "more").mkdir()
     Image.new("L", (5, 5)).save(image_root / "train" / "cat" / "more" / "LAST.JPG")
-    splits = ImageFolder(root=str(image_root), size=8).splits("")
+    splits = _splits(image_root, size=8)
     assert splits.train.labels.tolist() == [0, 0, 0, 0, 1, 1, 1]
     # grey becomes three channels
     assert torch.equal(splits.train[3], torch.zeros(3, 8, 8))
@@ -63,7 +65,7 @@ def test_centre_of_the_resized_image(image_root):
     pixels = np.zeros((16, 32, 3), dtype=np.uint8)
     pixels[:, :16] = 255
     Image.fromarray(pixels).save(image_root / "train" / "cat" / "0.png")
-    image = ImageFolder(root=str(image_root), size=7).splits("").train[0]
+    image = _splits(image_root, size=7).train[0]
     assert image.shape == (3, 7, 7)
     # the two columns beside the edge are blurred by the resize
     columns = image[0].mean(dim=0)
@@ -75,7 +77,7 @@ def test_centre_of_the_resized_image(image_root):
 def test_any_shape_becomes_the_size(image_root, shape):
     pixels = np.full((*shape, 3), 255, dtype=np.uint8)
     Image.fromarray(pixels).save(image_root / "train" / "cat" / "0.png")
-    image = ImageFolder(root=str(image_root), size=32).splits("").train[0]
+    image = _splits(image_root, size=32).train[0]
     assert torch.equal(image, torch.ones(3, 32, 32))
 
 
@@ -92,7 +94,7 @@ def test_spec_counts_the_folders(image_root):
 def test_corrupt_image_is_named(image_root):
     path = image_root / "train" / "dog" / "0.png"
     path.write_bytes(b"not a picture")
-    splits = ImageFolder(root=str(image_root)).splits("")
+    splits = _splits(image_root)
     with pytest.raises(ComponentError) as caught:
         splits.train[3]
     message = f"cannot read the image {path}: cannot identify image file '{path}'"
@@ -106,7 +108,7 @@ def test_cut_off_image_is_named(image_root, suffix):
     random = np.random.default_rng(0)
     Image.fromarray(random.integers(0, 256, (40, 40, 3), dtype=np.uint8)).save(path)
     path.write_bytes(path.read_bytes()[:-600])
-    splits = ImageFolder(root=str(image_root)).splits("")
+    splits = _splits(image_root)
     with pytest.raises(ComponentError, match=f"cannot read the image {path}: "):
         [splits.train[index] for index in range(len(splits.train))]
 
@@ -114,7 +116,7 @@ def test_cut_off_image_is_named(image_root, suffix):
 def test_corrupt_image_is_named_from_a_worker(image_root):
     path = image_root / "train" / "cat" / "0.png"
     path.write_bytes(b"")
-    samples = ImageFolder(root=str(image_root)).splits("").train
+    samples = _splits(image_root).train
     batches = Batches(
         samples,
         indices=torch.arange(6),

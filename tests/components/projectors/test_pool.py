@@ -48,8 +48,9 @@ def test_overlapping_blocks_by_hand(site, kind, expected):
     assert pooled.tolist() == [[expected]]
 
 
-def test_size_keeps_channels(site):
-    assert Pool(size=2).build(site((2, 3, 4, 6)))(torch.zeros(5, 3, 4, 6)).shape == (5, 3, 2, 2)
+@pytest.mark.parametrize("shape", [(5, 3, 4, 6), (5, 3, 4, 5), (5, 3, 3, 7)])
+def test_size_keeps_channels(site, shape):
+    assert Pool(size=2).build(site(shape))(torch.zeros(shape)).shape == (5, 3, 2, 2)
 
 
 def test_tokens_take_no_size(site):

@@ -23,7 +23,8 @@ def average(
 ) -> torch.Tensor:
     socket = Socket("b c", (2, inputs[0].shape[1]))
     site = Site(inputs={"input": (socket,) * len(inputs)})
-    return Ensemble(of, tuple(weights)).build(site)(*inputs)
+    averaged: torch.Tensor = Ensemble(of, tuple(weights)).build(site)(*inputs)
+    return averaged
 
 
 @st.composite
