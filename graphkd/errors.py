@@ -55,9 +55,11 @@ class BlueprintError(ValueError):
         found = [problems] if isinstance(problems, Problem) else list(dict.fromkeys(problems))
         self.problems = tuple(sorted(found, key=lambda each: each.place or Place("")))
         self.source = source
-        super().__init__(self._text())
+        # what the constructor takes, so that a copy from another process is whole
+        super().__init__(self.problems)
 
-    def _text(self) -> str:
+    def __str__(self) -> str:
+        """Write a single problem as one line, several below a line with their number."""
         if len(self.problems) == 1 and (self.problems[0].place or not self.source):
             return str(self.problems[0])
         count = f"{len(self.problems)} problem{'s' if len(self.problems) != 1 else ''}"
@@ -82,12 +84,42 @@ def did_you_mean(word: str, known: Iterable[str], *, show: int = 12) -> str:
         `; did you mean 'x'?`, or ` (has a, b, c)`, or an empty text.
     """
     choices = list(dict.fromkeys(known))
-    near = difflib.get_close_matches(word, choices, n=1, cutoff=0.6)
+    near = nearest(word, choices)
     if near:
-        return f"; did you mean '{near[0]}'?"
+        return f"; did you mean '{near}'?"
     if not choices:
         return ""
     return f" (has {listing(choices, show=show)})"
+
+
+def nearest(word: str, known: Iterable[str]) -> str:
+    """Return the known name that looks most like the word, in any case; empty when none does."""
+    names = {name.lower(): name for name in known}
+    near = difflib.get_close_matches(word.lower(), names, n=1, cutoff=0.6)
+    return names[near[0]] if near else ""
+
+
+def shown(value: object, *, longest: int = 60) -> str:
+    """Write a value on one line, as messages quote it: `'x'`, `-4`, `true`, `[1, 2]`.
+
+    Args:
+        value: plain data.
+        longest: characters after which it is cut.
+    """
+    match value:
+        case None:
+            return "empty"
+        case bool():
+            return "true" if value else "false"
+        case float():
+            return repr(value).removesuffix(".0")
+        case dict():
+            return "a mapping"
+        case list() | tuple():
+            text = f"[{', '.join(map(shown, value[:10]))}]"
+            return text if len(value) <= 10 and len(text) <= longest else "a list"
+    text = repr(value)
+    return text if len(text) <= longest else f"{text[: longest - 2]}…{text[-1]}"
 
 
 def listing(names: Sequence[str], *, show: int = 12) -> str:

@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING, ClassVar
 
 import attrs
 
-from graphkd import kernels
 from graphkd.component import Port, component
 
 if TYPE_CHECKING:
@@ -34,4 +33,6 @@ class Cosine:
         Returns:
             "", no unit, 0 to 2.
         """
-        return kernels.cosine(student, teacher)
+        from graphkd.kernels import cosine
+
+        return cosine(student, teacher)

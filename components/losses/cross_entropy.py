@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, ClassVar
 import attrs
 from attrs.validators import ge, lt
 
-from graphkd import kernels
 from graphkd.component import Port, component
 
 if TYPE_CHECKING:
@@ -44,4 +43,6 @@ class CrossEntropy:
         Returns:
             "", nats.
         """
-        return kernels.cross_entropy(student, label, label_smoothing=self.label_smoothing)
+        from graphkd.kernels import cross_entropy
+
+        return cross_entropy(student, label, label_smoothing=self.label_smoothing)

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, ClassVar
 import attrs
 from attrs.validators import ge
 
-from graphkd import kernels
 from graphkd.component import Port, Site, component
 
 if TYPE_CHECKING:
@@ -61,7 +60,9 @@ class InfoNCE:
             A module from student "b d", teacher "b d" and, optionally, index "b" (numbers of the
             samples; the same sample twice is no negative) to "", nats.
         """
-        return kernels.Contrast(
+        from graphkd.kernels import Contrast
+
+        return Contrast(
             temperature=self.temperature,
             learnable=self.learnable,
             symmetric=self.symmetric,

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, ClassVar, Literal
 import attrs
 from attrs.validators import gt
 
-from graphkd import kernels
 from graphkd.component import Port, component
 
 if TYPE_CHECKING:
@@ -48,4 +47,6 @@ class KL:
         Returns:
             "", nats.
         """
-        return kernels.kl(student, teacher, temperature=self.temperature, direction=self.direction)
+        from graphkd.kernels import kl
+
+        return kl(student, teacher, temperature=self.temperature, direction=self.direction)

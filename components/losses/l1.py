@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING, ClassVar
 
 import attrs
 
-from graphkd import kernels
 from graphkd.component import Port, component
 
 if TYPE_CHECKING:
@@ -33,4 +32,6 @@ class L1:
         Returns:
             "", the inputs' unit.
         """
-        return kernels.l1(student, teacher)
+        from graphkd.kernels import l1
+
+        return l1(student, teacher)

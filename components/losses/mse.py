@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING, ClassVar
 
 import attrs
 
-from graphkd import kernels
 from graphkd.component import Port, component
 
 if TYPE_CHECKING:
@@ -35,4 +34,6 @@ class MSE:
         Returns:
             "", the square of the inputs' unit.
         """
-        return kernels.mse(student, teacher)
+        from graphkd.kernels import mse
+
+        return mse(student, teacher)

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, ClassVar
 import attrs
 from attrs.validators import gt
 
-from graphkd import kernels
 from graphkd.component import Port, component
 
 if TYPE_CHECKING:
@@ -41,4 +40,6 @@ class SmoothL1:
         Returns:
             "", the inputs' unit.
         """
-        return kernels.smooth_l1(student, teacher, beta=self.beta)
+        from graphkd.kernels import smooth_l1
+
+        return smooth_l1(student, teacher, beta=self.beta)

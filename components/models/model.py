@@ -95,7 +95,8 @@ class Model:
     def _recipe(
         self, site: Site, library: Library, name: str, *, file: WeightsFile | None
     ) -> Recipe:
-        from graphkd.components.models.library import Expectation, Recipe, check_args, image_spec
+        from graphkd.components.models.arguments import check_args
+        from graphkd.components.models.library import Expectation, Recipe, image_spec
 
         check_args(self.args)
         expected = Expectation() if file is None else file.expectation()

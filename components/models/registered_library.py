@@ -7,7 +7,8 @@ from typing import Any
 from torch import nn
 
 from graphkd.component import find_model
-from graphkd.components.models.library import Expectation, Recipe, construct
+from graphkd.components.models.arguments import construct
+from graphkd.components.models.library import Expectation, Recipe
 from graphkd.components.models.tap_network import HookNetwork, last_linear
 from graphkd.components.models.watch import Place
 from graphkd.errors import ComponentError

@@ -35,8 +35,6 @@ _PLAIN_HEADS = frozenset(
         "vision_transformer_relpos",
     )
 )
-
-
 # Files of timm with equal blocks that work on a grid; all other equal blocks work on tokens.
 _GRID_BLOCKS = frozenset(("timm.models.convmixer", "timm.models.vision_transformer_sam"))
 
@@ -47,7 +45,6 @@ class Anatomy:
 
     Attributes:
         layout: of stages and blocks, "b c h w" or "b n d".
-        isotropic: whether all blocks work at one size.
         prefix: number of tokens before those of the image.
         channels_last: whether `forward_features` gives "b h w c".
         indices: index in `forward_intermediates` of each stage and block.
@@ -55,7 +52,6 @@ class Anatomy:
     """
 
     layout: str
-    isotropic: bool
     prefix: int
     channels_last: bool
     indices: Mapping[str, int]
@@ -82,7 +78,6 @@ def dissect(model: nn.Module) -> Anatomy:
         places["stage1"] = (Place(stem, "b c h w"),)
     return Anatomy(
         layout="b n d" if isotropic and file not in _GRID_BLOCKS else "b c h w",
-        isotropic=isotropic,
         prefix=getattr(model, "num_prefix_tokens", 0),
         channels_last=getattr(model, "output_fmt", "NCHW") == "NHWC",
         indices=indices,

@@ -10,7 +10,8 @@ import timm
 import torch
 from torch import nn
 
-from graphkd.components.models.library import Expectation, Recipe, construct
+from graphkd.components.models.arguments import construct
+from graphkd.components.models.library import Expectation, Recipe
 from graphkd.components.models.timm_network import TimmNetwork
 from graphkd.errors import ComponentError, did_you_mean
 

@@ -143,7 +143,8 @@ def stage4(anatomy: Anatomy, final: Any, last: Tensor) -> Tensor:
     if not isinstance(final, Tensor):
         return last
     if anatomy.layout == "b n d":
-        return tokens(anatomy, final)[:, anatomy.prefix :]
+        sequence: Tensor = tokens(anatomy, final)
+        return sequence[:, anatomy.prefix :]
     if final.ndim == 4:
         return rearrange(final, "b h w c -> b c h w") if anatomy.channels_last else final
     height, width = last.shape[-2:]
@@ -166,4 +167,7 @@ def _joined(values: Sequence[Tensor]) -> Tensor:
         return values[0]
     if len({value.shape for value in values}) > 1:
         return torch.cat(tuple(values), dim=1)
-    return sum(values[1:], start=values[0]) / len(values)
+    total = values[0]
+    for value in values[1:]:
+        total = total + value
+    return total / len(values)

@@ -5,10 +5,12 @@ from __future__ import annotations
 from functools import partial
 from typing import Any
 
+import torch
 from torch import nn
 from torchvision import models
 
-from graphkd.components.models.library import Expectation, Recipe, construct
+from graphkd.components.models.arguments import construct
+from graphkd.components.models.library import Expectation, Recipe
 from graphkd.components.models.tap_network import HookNetwork
 from graphkd.components.models.torchvision_places import find_places
 from graphkd.errors import ComponentError, did_you_mean
@@ -57,7 +59,7 @@ class TorchvisionLibrary:
             given[argument] = [recipe.image.height, recipe.image.width]
         if recipe.name in _AUXILIARY:
             given |= {"aux_logits": False, "transform_input": recipe.pretrained}
-        create = partial(models.get_model, recipe.name, weights=None)
+        create = partial(_create, recipe.name)
         model = construct(create, given, recipe.args, model=f"torchvision/{recipe.name}")
         if recipe.pretrained and download:
             _load_pretrained(model, recipe)
@@ -67,6 +69,17 @@ class TorchvisionLibrary:
         """Put the taps around a model."""
         places = find_places(recipe.name, model)
         return HookNetwork(model, image=recipe.image, passport=passport, places=places)
+
+
+def _create(name: str, **args: Any) -> nn.Module:
+    device = torch.get_default_device()
+    # torchvision works out the widths of a regnet with tensors, which the meta device cannot
+    if name.startswith("regnet_") and device.type == "meta":
+        with torch.device("cpu"), torch.random.fork_rng(devices=[]):
+            model: nn.Module = models.get_model(name, weights=None, **args)
+        return model.to(device)
+    model = models.get_model(name, weights=None, **args)
+    return model
 
 
 def _load_pretrained(model: nn.Module, recipe: Recipe) -> None:

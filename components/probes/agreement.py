@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING, ClassVar
 
 import attrs
 
-from graphkd import kernels
 from graphkd.component import Port, component
 
 if TYPE_CHECKING:
@@ -36,4 +35,6 @@ class Agreement:
         Returns:
             "", no unit, 0 to 1; 0 for an empty batch.
         """
-        return kernels.agreement(student, teacher)
+        from graphkd.kernels import agreement
+
+        return agreement(student, teacher)

@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING, ClassVar
 
 import attrs
 
-from graphkd import kernels
 from graphkd.component import Port, component
 
 if TYPE_CHECKING:
@@ -42,4 +41,6 @@ class Gap:
         Returns:
             "", no unit, -1 to 1; 0 where no sample is labelled.
         """
-        return kernels.accuracy_gap(student, teacher, label)
+        from graphkd.kernels import accuracy_gap
+
+        return accuracy_gap(student, teacher, label)

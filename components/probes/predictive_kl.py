@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING, ClassVar
 
 import attrs
 
-from graphkd import kernels
 from graphkd.component import Port, component
 
 if TYPE_CHECKING:
@@ -36,4 +35,6 @@ class PredictiveKL:
         Returns:
             "", nats, 0 or more; 0 for an empty batch.
         """
-        return kernels.kl(student.detach(), teacher, temperature=1.0)
+        from graphkd.kernels import kl
+
+        return kl(student.detach(), teacher, temperature=1.0)

@@ -45,7 +45,7 @@ def schedule(graph: Graph) -> PhasePlan:
     return PhasePlan(
         name=phase.name,
         graph=graph,
-        instructions=(*_freed(body), *_ending(graph, body, trained, recipe.log_every)),
+        instructions=(*_freed(body, _wanted(graph)), *_ending(graph, body, trained, recipe.log_every)),
         trained=trained,
         recipe=recipe,
         data=data_of(blueprint, phase),
@@ -126,7 +126,13 @@ def _reads(graph: Graph, each: Vertex) -> tuple[Read, ...]:
 Made = TypeVar("Made", bound=Any)
 
 
-def _freed(body: list[Made]) -> list[Made]:
+def _wanted(graph: Graph) -> set[str]:
+    """Name the values that are read from outside the schedule: logits of models that are sinks."""
+    sinks = [vertex(graph, name) for name in graph.graph["sinks"]]
+    return {value_name(each.same_as or each.name, "logits") for each in sinks}
+
+
+def _freed(body: list[Made], wanted: set[str]) -> list[Made]:
     """Say at each instruction which values are read there for the last time."""
     last: dict[str, int] = {}
     for index, each in enumerate(body):
@@ -139,7 +145,9 @@ def _freed(body: list[Made]) -> list[Made]:
                 dict.fromkeys(
                     read.value
                     for read in each.reads
-                    if last[read.value] == index and not read.value.startswith("data.")
+                    if last[read.value] == index
+                    and read.value not in wanted
+                    and not read.value.startswith("data.")
                 )
             ),
         )

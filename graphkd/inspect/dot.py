@@ -29,6 +29,7 @@ def dot(graph: Graph) -> str:
     ones inputs; dotted lines join nodes that share weights.
     """
     boxes, arrows = picture(graph)
+    names = {box.name: f"n{index}" for index, box in enumerate(boxes)}
     lines = [
         "digraph blueprint {",
         "  rankdir=LR; splines=true;",
@@ -36,13 +37,14 @@ def dot(graph: Graph) -> str:
     ]
     for box in boxes:
         text = "\\n".join(map(_escaped, box.lines))
-        lines.append(f'  "{_escaped(box.name)}" [label="{text}", shape={_SHAPES[box.kind]}];')
+        lines.append(f'  {names[box.name]} [label="{text}", shape={_SHAPES[box.kind]}];')
     for arrow in arrows:
         label = f'label="{_escaped(arrow.text)}", ' if arrow.text else ""
-        ends = f'"{_escaped(arrow.source)}" -> "{_escaped(arrow.target)}"'
+        ends = f"{names[arrow.source]} -> {names[arrow.target]}"
         lines.append(f"  {ends} [{label}{_STYLES[arrow.kind]}];")
     return "\n".join([*lines, "}"])
 
 
 def _escaped(text: str) -> str:
-    return text.replace("\\", "\\\\").replace('"', '\\"').replace("\n", " ")
+    """Write a name so that neither DOT nor its HTML entities change it."""
+    return text.replace("&", "&amp;").replace("\\", "\\\\").replace('"', '\\"')

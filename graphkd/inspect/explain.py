@@ -7,6 +7,7 @@ from typing import Any
 
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 from graphkd.blueprint.model import Ramp
 from graphkd.compile.instructions import (
@@ -24,30 +25,32 @@ from graphkd.compile.instructions import (
     Step,
     Update,
 )
-from graphkd.component import Socket, name_of
+from graphkd.component import name_of
 from graphkd.graph import vertex
+from graphkd.inspect.amount import short as short
+from graphkd.inspect.picture import one_line
 
-COLUMNS = ("instruction", "of", "reads", "makes", "parameters", "FLOPs", "bytes")
+WORDS = ("instruction", "of", "reads", "makes")
+NUMBERS = ("parameters", "FLOPs", "bytes")
+WIDTH = 140
+"""Characters in a line of the table; longer cells are folded."""
+
+Row = dict[str, Any]
 
 
 def explain(schedule: Schedule) -> str:
     """Write the schedule as text: one table for each phase.
 
-    FLOPs and bytes of activations are those of one sample's forward.
+    FLOPs and bytes of activations are those of one sample's forward. A module that runs twice has
+    its parameters counted once.
     """
     stream = io.StringIO()
-    console = Console(file=stream, width=160, color_system=None, highlight=False)
+    console = Console(file=stream, width=WIDTH, color_system=None, highlight=False, markup=False)
     for plan in schedule.phases:
-        rows = [_row(plan, each) for each in plan.instructions]
-        table = Table(box=None, pad_edge=False, header_style="")
-        for column in COLUMNS:
-            right = column in ("parameters", "FLOPs", "bytes")
-            table.add_column(column, justify="right" if right else "left", overflow="fold")
-        for row in rows:
-            table.add_row(*(_text(row[column]) for column in COLUMNS))
-        console.print(_title(schedule, plan))
-        console.print(table)
-        console.print(_total(plan, rows))
+        rows = _rows(plan)
+        console.print(_title(schedule, plan), soft_wrap=True)
+        console.print(_table(rows))
+        console.print(_total(plan, rows), soft_wrap=True)
         console.print()
     return "\n".join(line.rstrip() for line in stream.getvalue().rstrip().splitlines())
 
@@ -58,44 +61,68 @@ def plan_data(schedule: Schedule) -> list[dict[str, Any]]:
         {
             "phase": plan.name,
             "trained": list(plan.trained),
-            "instructions": [_row(plan, each) for each in plan.instructions],
-            **_sums([_row(plan, each) for each in plan.instructions]),
+            "instructions": _rows(plan),
+            **_sums(_rows(plan)),
         }
         for plan in schedule.phases
     ]
 
 
+def _table(rows: list[Row]) -> Table:
+    table = Table(box=None, pad_edge=False, header_style="")
+    for column in (*WORDS, *NUMBERS):
+        right = column in NUMBERS
+        table.add_column(column, justify="right" if right else "left", overflow="fold")
+    for row in rows:
+        words = [Text(one_line(row[column])) for column in WORDS]
+        table.add_row(*words, *(short(row[column]) if row[column] else "" for column in NUMBERS))
+    return table
+
+
 def _title(schedule: Schedule, plan: PhasePlan) -> str:
     recipe = plan.recipe
-    length = f"{recipe.steps} steps" if recipe.steps else f"{recipe.epochs} epochs"
     without = f"; without {', '.join(schedule.without)}" if schedule.without else ""
     if plan.phase.fit and not plan.phase.train:
-        return f"phase '{plan.name}': fits {', '.join(plan.phase.fit)} in one pass{without}"
-    return (
-        f"phase '{plan.name}': {length} of {plan.data.batch_size}, {recipe.optimizer} "
-        f"lr {recipe.lr:g}, {recipe.schedule}{without}"
-    )
+        said = f"fits {', '.join(plan.phase.fit)} in one pass"
+    else:
+        length = _counted(recipe.steps, "step") if recipe.steps else _counted(recipe.epochs, "epoch")
+        batches = f"{length} in batches of {plan.data.batch_size}"
+        said = f"{batches}, {recipe.optimizer} lr {recipe.lr:g}, {recipe.schedule}"
+    return one_line(f"phase '{plan.name}': {said}{without}")
 
 
-def _row(plan: PhasePlan, each: Instruction) -> dict[str, Any]:
-    row: dict[str, Any] = dict.fromkeys(COLUMNS, "")
-    row["instruction"] = _name(each)
-    row |= {"parameters": 0, "FLOPs": 0, "bytes": 0}
+def _counted(number: int, word: str) -> str:
+    return f"{number} {word}" if number == 1 else f"{number} {word}s"
+
+
+def _rows(plan: PhasePlan) -> list[Row]:
+    rows = [_row(plan, each) for each in plan.instructions]
+    counted: set[str] = set()
+    for each, row in zip(plan.instructions, rows, strict=True):
+        if isinstance(each, Forward):
+            if each.module in counted:
+                row["parameters"] = 0
+            counted.add(each.module)
+    return rows
+
+
+def _row(plan: PhasePlan, each: Instruction) -> Row:
+    row: Row = dict.fromkeys(WORDS, "") | dict.fromkeys(NUMBERS, 0)
+    row["instruction"] = type(each).__name__
     match each:
-        case Convert():
-            image = each.image
-            size = f"c={image.channels} h={image.height} w={image.width}"
-            row |= {"of": each.node, "reads": _reads(each.reads), "makes": f"{each.makes[0]} b {size}"}
+        case Convert(image=image):
+            makes = f"{each.makes[0]} b c={image.channels} h={image.height} w={image.width}"
+            row |= {"of": each.node, "reads": _reads(each.reads), "makes": makes}
             row["bytes"] = 4 * image.channels * image.height * image.width
         case Forward():
             cost = vertex(plan.graph, each.node).cost
-            row |= {"of": each.node, "reads": _reads(each.reads), "makes": _makes(plan, each)}
-            row |= {"parameters": cost.parameters, "FLOPs": cost.flops, "bytes": cost.activation_bytes}
+            row |= {"of": _forward(each), "reads": _reads(each.reads), "makes": _makes(plan, each)}
+            row |= {"parameters": cost.parameters, "FLOPs": cost.flops}
+            row["bytes"] = cost.activation_bytes
         case Loss():
-            cost = vertex(plan.graph, each.node).cost
-            loss = name_of(vertex(plan.graph, each.node).component)
-            row |= {"of": f"{each.node} {loss}", "reads": _reads(each.reads)}
-            row |= {"makes": _weight(each), "parameters": cost.parameters}
+            loss = vertex(plan.graph, each.node)
+            row |= {"of": f"{each.node} {name_of(loss.component)}", "reads": _reads(each.reads)}
+            row |= {"makes": _weight(each), "parameters": loss.cost.parameters}
         case Measure() | Fit():
             row |= {"of": each.node, "reads": _reads(each.reads)}
         case Backward():
@@ -106,20 +133,17 @@ def _row(plan: PhasePlan, each: Instruction) -> dict[str, Any]:
         case Update():
             row |= {"of": each.node, "makes": f"average, decay {each.decay:g}"}
         case Record():
-            row["of"] = f"every {each.every} steps"
+            row["of"] = f"every {_counted(each.every, 'step')}"
     return row
 
 
-def _name(each: Instruction) -> str:
-    name = type(each).__name__
-    if isinstance(each, Forward):
-        marks = [
-            word
-            for word, holds in (("no gradient", not each.gradient), ("stops early", each.stops))
-            if holds
-        ]
-        return f"{name} ({', '.join(marks)})" if marks else name
-    return name
+def _forward(each: Forward) -> str:
+    marks = [] if each.module == each.node else [f"with {each.module}'s weights"]
+    marks += [] if each.gradient else ["no gradient"]
+    # behind the logits there is nothing to leave out
+    early = each.stops and "logits" not in each.taps
+    marks += ["stops early"] if early else []
+    return f"{each.node} ({', '.join(marks)})" if marks else each.node
 
 
 def _reads(reads: tuple[Read, ...]) -> str:
@@ -127,12 +151,11 @@ def _reads(reads: tuple[Read, ...]) -> str:
 
 
 def _makes(plan: PhasePlan, each: Forward) -> str:
+    """Name what a forward computes, with shapes; a node with a single output has them all."""
     taps = vertex(plan.graph, each.node).taps
-    found = []
-    for tap in each.taps:
-        socket: Socket | None = taps.get(tap) or taps.get("output") or taps.get("")
-        found.append(f"{tap} {socket}".strip() if socket else tap)
-    return ", ".join(found)
+    single = next(iter(taps.values()), None)
+    found = [(tap, taps.get(tap, single)) for tap in each.taps]
+    return ", ".join(f"{tap} {socket or ''}".strip() for tap, socket in found)
 
 
 def _weight(each: Loss) -> str:
@@ -147,27 +170,15 @@ def _weight(each: Loss) -> str:
     return ", ".join(words)
 
 
-def _sums(rows: list[dict[str, Any]]) -> dict[str, int]:
-    return {column: sum(row[column] for row in rows) for column in ("parameters", "FLOPs", "bytes")}
+def _sums(rows: list[Row]) -> dict[str, int]:
+    return {column: sum(row[column] for row in rows) for column in NUMBERS}
 
 
-def _total(plan: PhasePlan, rows: list[dict[str, Any]]) -> str:
-    sums = _sums(rows)
+def _total(plan: PhasePlan, rows: list[Row]) -> str:
+    parameters, flops, size = _sums(rows).values()
     batch = plan.data.batch_size
     return (
-        f"total: {short(sums['parameters'])} parameters, {short(sums['FLOPs'])}FLOP and "
-        f"{short(sums['bytes'])}B a sample; x {batch}: {short(sums['FLOPs'] * batch)}FLOP, "
-        f"{short(sums['bytes'] * batch)}B a forward"
+        f"total: {short(parameters)} parameters, {short(flops, 'FLOP')} and "
+        f"{short(size, 'B')} a sample; x {batch}: {short(flops * batch, 'FLOP')}, "
+        f"{short(size * batch, 'B')} a forward"
     )
-
-
-def _text(value: Any) -> str:
-    return (short(value) if value else "") if isinstance(value, int) else str(value)
-
-
-def short(number: int) -> str:
-    """Write a number with three digits and k, M, G or T."""
-    for size, word in ((1e12, "T"), (1e9, "G"), (1e6, "M"), (1e3, "k")):
-        if number >= size:
-            return f"{number / size:.3g} {word}"
-    return f"{number} "

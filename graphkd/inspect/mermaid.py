@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 from graphkd.graph import Graph
 from graphkd.inspect.picture import Box, picture
 
@@ -20,6 +22,10 @@ _LINES = {
     "gradient": "==>",
     "weights": "---",
 }
+_STYLES = {
+    "loss": "fill:#fff4e6,stroke:#e8590c,color:#212529",
+    "model": "fill:#edf2ff,stroke:#4263eb,color:#212529",
+}
 
 
 def mermaid(graph: Graph) -> str:
@@ -33,14 +39,12 @@ def mermaid(graph: Graph) -> str:
     lines = ["flowchart LR"]
     lines += [f"  {names[box.name]}{_box(box)}" for box in boxes]
     for arrow in arrows:
-        text = f"|{_escaped(arrow.text)}|" if arrow.text else ""
-        lines.append(
-            f"  {names[arrow.source]} {_LINES[arrow.kind]}{text} {names[arrow.target]}"
-        )
-    for kind, style in (("loss", "fill:#fff4e6,stroke:#e8590c"), ("model", "fill:#edf2ff,stroke:#4263eb")):
+        text = f'|"{_escaped(arrow.text)}"|' if arrow.text else ""
+        lines.append(f"  {names[arrow.source]} {_LINES[arrow.kind]}{text} {names[arrow.target]}")
+    for kind, style in _STYLES.items():
         members = [names[box.name] for box in boxes if box.kind == kind]
         if members:
-            lines.append(f"  classDef {kind} {style},color:#212529")
+            lines.append(f"  classDef {kind} {style}")
             lines.append(f"  class {','.join(members)} {kind}")
     return "\n".join(lines)
 
@@ -51,7 +55,9 @@ def _box(box: Box) -> str:
 
 
 def _escaped(text: str) -> str:
-    """Write a name so that Mermaid and HTML take it as text."""
-    for mark, code in (("&", "#amp;"), ("<", "#lt;"), (">", "#gt;"), ('"', "#quot;"), ("|", "#124;")):
-        text = text.replace(mark, code)
-    return text.replace("\n", " ")
+    """Write a name so that neither Mermaid, nor Markdown in it, nor HTML sees marks of its own.
+
+    Letters, digits and `()/,:=` and dots stay, and `-` and `_` between two of the letters.
+    """
+    marks = r"[^\w ()/,:=.-]|(?<![^\W_])[-_]|[-_](?![^\W_])|^\d+(?=[.)]\s)"
+    return re.sub(marks, lambda mark: "".join(f"#{ord(each)};" for each in mark[0]), text)

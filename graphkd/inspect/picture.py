@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Iterator
 from typing import Any
 
 import attrs
 
-from graphkd.blueprint.model import Ramp
+from graphkd.blueprint.model import Flow, Ramp
+from graphkd.blueprint.save import to_plain
 from graphkd.component import name_of
-from graphkd.graph import Graph, Vertex, edges_into, vertex, vertices
+from graphkd.graph import Edge, Graph, Vertex, edges_into, vertex, vertices
 from graphkd.graph.model import flow_of
+from graphkd.inspect.amount import short
+from graphkd.inspect.course import Course, course_of
 
 
 @attrs.frozen
@@ -19,12 +24,21 @@ class Box:
     Attributes:
         name: the vertex.
         kind: kind of the vertex.
-        lines: what is written in it.
+        title: its first line.
+        aside: what stands behind the title: whether a node learns, or a flow's weight.
+        notes: the lines below.
     """
 
     name: str
     kind: str
-    lines: tuple[str, ...]
+    title: str
+    aside: str
+    notes: tuple[str, ...]
+
+    @property
+    def lines(self) -> tuple[str, ...]:
+        """All that is written in it."""
+        return (f"{self.title} ({self.aside})" if self.aside else self.title, *self.notes)
 
 
 @attrs.frozen
@@ -32,10 +46,10 @@ class Arrow:
     """An arrow of the picture.
 
     Attributes:
-        source: where it starts.
-        target: where it ends.
+        source: the box where it starts.
+        target: the box where it ends.
         kind: `signal`, `knowledge`, `gradient` or `weights`.
-        text: what is written on it.
+        text: what is written on it: the tap, or the field that borrows weights.
     """
 
     source: str
@@ -50,49 +64,81 @@ def picture(graph: Graph) -> tuple[list[Box], list[Arrow]]:
     A flow is drawn from the knowledge to its loss and on to the learner: `gradient` arrows point
     against the way that values go.
     """
-    boxes = [Box(each.name, each.kind, _lines(graph, each)) for each in vertices(graph)]
+    course = course_of(graph)
+    boxes = [_box(graph, each, course) for each in vertices(graph)]
     arrows = [
-        arrow
+        _arrow(graph, source, each, edge)
         for each in vertices(graph)
         for source, edge in edges_into(graph, each.name)
-        for arrow in [_arrow(graph, source, each, edge)]
     ]
     return boxes, arrows
 
 
-def _lines(graph: Graph, each: Vertex) -> tuple[str, ...]:
-    what = name_of(each.component) if each.component is not None else each.kind
-    if each.kind == "data":
-        return ("data", what)
+def one_line(text: str) -> str:
+    """Write a name so that every format can hold it: no line breaks, no control characters."""
+    return re.sub(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff\ufffe\uffff]+", " ", text)
+
+
+def _box(graph: Graph, each: Vertex, course: Course) -> Box:
+    what = name_of(each.component)
+    size = f"{short(each.cost.parameters)} parameters" if each.cost.parameters else ""
     if each.kind == "loss":
-        return (what, *_weight(flow_of(graph, each).weight))
-    model = getattr(each.component, "model", "")
-    size = _count(each.cost.parameters) if each.cost.parameters else ""
+        flow = flow_of(graph, each)
+        notes = [flow.name, *_settings(each.component), size, *_limits(flow, course.when(each))]
+        return _made(each, what, _weight(flow.weight), notes)
+    if each.kind == "data":
+        return _made(each, "data", "", [what])
     if each.flow is not None or each.kind == "convert":
-        return (what, *([size] if size else []))
-    return tuple(line for line in (each.name, f"{what} {model}".strip(), size) if line)
+        return _made(each, what, "", [size])
+    model = getattr(each.component, "model", "")
+    notes = [f"{what} {model}".strip(), *_borrowed(graph, each), size]
+    return _made(each, each.name, course.mark(each), notes)
 
 
-def _weight(weight: float | Ramp) -> tuple[str, ...]:
+def _made(each: Vertex, title: str, aside: str, notes: list[str]) -> Box:
+    lines = tuple(one_line(note) for note in notes if note)
+    return Box(each.name, each.kind, one_line(title), one_line(aside), lines)
+
+
+def _settings(component: Any) -> Iterator[str]:
+    """Say the parameters of a component that are not its defaults, as its blueprint writes them."""
+    for key, value in to_plain(component).items():
+        if isinstance(value, bool):
+            yield f"{key} {'yes' if value else 'no'}"
+        elif isinstance(value, (int, float, str)):
+            yield f"{key} {value:g}" if isinstance(value, float) else f"{key} {value}"
+
+
+def _weight(weight: float | Ramp) -> str:
     if isinstance(weight, Ramp):
-        return (f"x {weight.start:g} to {weight.end:g}",)
-    return () if weight == 1 else (f"x {weight:g}",)
+        return f"x {weight.start:g} to {weight.end:g} in {weight.epochs:g} epochs"
+    return "" if weight == 1 else f"x {weight:g}"
 
 
-def _count(number: int) -> str:
-    for size, word in ((1e9, "G"), (1e6, "M"), (1e3, "k")):
-        if number >= size:
-            return f"{number / size:.3g} {word} parameters"
-    return f"{number} parameters"
+def _limits(flow: Flow, when: str) -> Iterator[str]:
+    if flow.every > 1:
+        yield f"every {flow.every} steps"
+    if flow.into:
+        yield f"into {', '.join(flow.into)}"
+    yield when
 
 
-def _arrow(graph: Graph, source: str, target: Vertex, edge: Any) -> Arrow:
+def _borrowed(graph: Graph, each: Vertex) -> Iterator[str]:
+    for source, edge in edges_into(graph, each.name, "weights"):
+        yield f"{edge.tap} {getattr(each.component, edge.tap, source)}"
+
+
+def _arrow(graph: Graph, source: str, target: Vertex, edge: Edge) -> Arrow:
+    tap = "" if edge.tap == "output" else one_line(edge.tap)
     if edge.kind == "learner":
-        return Arrow(target.name, source, "gradient", edge.tap)
-    text = edge.tap if edge.tap != "output" else ""
-    kind = str(edge.kind)
-    if kind == "knowledge" and vertex(graph, source).kind == "data":
-        kind = "signal"
-    return Arrow(source, target.name, kind, text)
+        return Arrow(target.name, source, "gradient", tap)
+    return Arrow(source, target.name, _kind(vertex(graph, source), edge), tap)
 
 
+def _kind(source: Vertex, edge: Edge) -> str:
+    if edge.kind == "knowledge" and source.kind == "data":
+        return "signal"
+    if edge.kind == "signal" and source.kind == "projector" and source.flow is not None:
+        # between a projector on the knowledge's side and the loss
+        return "knowledge"
+    return edge.kind

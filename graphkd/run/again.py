@@ -61,4 +61,4 @@ def evaluate_run(folder: Path, *, split: Literal["validation", "test"]) -> Resul
         samples = opened.parts.test if split == "test" else opened.parts.validation
         batches = evaluation_batches(samples, session.schedule.blueprint.data)
         found[seed] = evaluate(session.schedule, session.parts, batches, device=session.device)
-    return Result(folder, session.schedule, found)
+    return Result(folder, session.schedule, found, split)

@@ -14,46 +14,66 @@ from graphkd.inspect.explain import short
 from graphkd.run.evaluate import Evaluation, guides
 from graphkd.run.train import Result
 
-PERCENT = ("top1", "top5", "agreement")
+ROWS = (
+    ("top-1 %", "top1", 100.0),
+    ("top-5 %", "top5", 100.0),
+    ("NLL", "nll", 1.0),
+    ("ECE", "ece", 1.0),
+)
+"""Title, key and scale of the measures of a model alone."""
 
 
 def result_table(result: Result) -> Table:
-    """Make the table: one row a model, mean and standard deviation over seeds."""
+    """Make the table: one column a model, mean and standard deviation over seeds."""
     runs = list(result.evaluations.values())
-    of_teacher = guides(result.schedule)
     names = list(runs[0].models)
     table = Table(title=_title(result), title_justify="left", box=SIMPLE_HEAD, pad_edge=False)
-    table.add_column("model", no_wrap=True)
-    for column in ("weights", "top-1 %", "top-5 %", "NLL", "ECE", "agrees %", "KL"):
-        table.add_column(column, justify="right", no_wrap=True)
-    table.add_column("with", no_wrap=True)
-    handed = result.schedule.deliver
+    table.add_column("")
     for name in names:
-        known = [each for each in of_teacher.get(name, ()) if each in names]
-        guide = known[0] if known else ""
-        cost = vertex(result.schedule.graph, name).cost.parameters
-        keys = ("top1", "top5", "nll", "ece", f"agreement/{guide}", f"predictive_kl/{guide}")
-        cells = [_cell(runs, name, key) for key in keys]
-        title = f"[bold]{name}[/bold]" if name in handed else name
-        table.add_row(title, short(cost).strip(), *cells, guide)
-    for line in _paired(result):
-        table.caption = f"{table.caption}\n{line}" if table.caption else line
+        bold = "bold" if name in result.schedule.deliver else ""
+        table.add_column(name, justify="right", header_style=bold, no_wrap=True)
+    costs = [vertex(result.schedule.graph, name).cost.parameters for name in names]
+    table.add_row("parameters", *(short(cost).strip() for cost in costs))
+    for title, key, scale in (*ROWS, *_compared(result, names)):
+        table.add_row(title, *(_cell(runs, name, key, scale) for name in names))
+    for probe in runs[0].probes:
+        values = [run.probes[probe] for run in runs]
+        table.add_row(f"probe {probe}", _spread(values, 1.0), *[""] * (len(names) - 1))
+    table.caption = "\n".join(_paired(result)) or None
     table.caption_justify = "left"
     return table
+
+
+def _compared(result: Result, names: list[str]) -> list[tuple[str, str, float]]:
+    """Return the rows that compare models with those that teach them."""
+    known = guides(result.schedule)
+    teachers = dict.fromkeys(
+        guide for name in names for guide in known.get(name, ()) if guide in names
+    )
+    return [
+        row
+        for guide in teachers
+        for row in (
+            (f"agrees with {guide} %", f"agreement/{guide}", 100.0),
+            (f"KL from {guide}", f"predictive_kl/{guide}", 1.0),
+        )
+    ]
 
 
 def _title(result: Result) -> str:
     seeds = list(result.evaluations)
     count = f", mean ± sd over seeds {', '.join(map(str, seeds))}" if len(seeds) > 1 else ""
-    return f"{result.schedule.blueprint.blueprint}: test split{count}"
+    return f"{result.schedule.blueprint.blueprint}: {result.split} split{count}"
 
 
-def _cell(runs: list[Evaluation], name: str, key: str) -> str:
-    values = [run.models[name][key] for run in runs if key in run.models[name]]
+def _cell(runs: list[Evaluation], name: str, key: str, scale: float) -> str:
+    return _spread([run.models[name][key] for run in runs if key in run.models[name]], scale)
+
+
+def _spread(values: list[float], scale: float) -> str:
     if not values:
         return ""
-    percent = key.split("/")[0] in PERCENT
-    scale, digits = (100.0, 1) if percent else (1.0, 3)
+    digits = 1 if scale == 100.0 else 3
     mean = f"{statistics.mean(values) * scale:.{digits}f}"
     if len(values) == 1:
         return mean
@@ -61,30 +81,34 @@ def _cell(runs: list[Evaluation], name: str, key: str) -> str:
 
 
 def _paired(result: Result) -> list[str]:
-    """Compare each delivered model with the untaught ones of equal size, seed by seed."""
-    runs = list(result.evaluations.values())
-    of_teacher = guides(result.schedule)
-    graph = result.schedule.graph
+    """Compare each delivered model with the same model trained alone, seed by seed."""
     lines = []
     for name in result.schedule.deliver:
-        for other in runs[0].models:
-            same = getattr(vertex(graph, other).component, "model", None) == getattr(
-                vertex(graph, name).component, "model", None
-            )
-            size = vertex(graph, other).cost.parameters == vertex(graph, name).cost.parameters
-            if other != name and same and size and not of_teacher.get(other):
-                gains = [
-                    100 * (run.models[name]["top1"] - run.models[other]["top1"]) for run in runs
-                ]
-                spread = f" (from {min(gains):+.1f} to {max(gains):+.1f})" if len(gains) > 1 else ""
-                gain = f"{statistics.mean(gains):+.1f}"
-                lines.append(f"{name} - {other}: {gain} points of top-1{spread}")
+        for other in _alone(result, name):
+            gains = [
+                100 * (run.models[name]["top1"] - run.models[other]["top1"])
+                for run in result.evaluations.values()
+            ]
+            spread = f" (from {min(gains):+.1f} to {max(gains):+.1f})" if len(gains) > 1 else ""
+            mean = f"{statistics.mean(gains):+.1f}"
+            lines.append(f"{name} - {other}: {mean} points of top-1, seed by seed{spread}")
     return lines
+
+
+def _alone(result: Result, name: str) -> list[str]:
+    """Name the models that equal a model, but that no other model teaches."""
+    graph = result.schedule.graph
+    taught = guides(result.schedule)
+    component = vertex(graph, name).component
+    models = next(iter(result.evaluations.values())).models
+    equal = [other for other in models if vertex(graph, other).component == component]
+    return [other for other in equal if other != name and not taught.get(other)]
 
 
 def result_data(result: Result) -> dict[str, Any]:
     """Return the same as plain data, for scripts."""
     return {
+        "split": result.split,
         "seeds": {str(seed): attrs.asdict(each) for seed, each in result.evaluations.items()},
         "paired": _paired(result),
     }

@@ -37,12 +37,14 @@ class Result:
     Attributes:
         folder: the run's folder.
         schedule: what ran.
-        evaluations: for each seed what was measured on the test split.
+        evaluations: for each seed what was measured.
+        split: on which split.
     """
 
     folder: Path
     schedule: Schedule
     evaluations: dict[int, Evaluation]
+    split: str = "test"
 
 
 def train(

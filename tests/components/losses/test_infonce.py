@@ -5,6 +5,7 @@ import math
 import pytest
 import torch
 
+from graphkd import kernels
 from graphkd.component import Port, Site, help_of, kind_of, name_of
 from graphkd.components.losses import InfoNCE
 
@@ -32,9 +33,14 @@ def test_the_same_sample_twice_is_no_negative():
 
 def test_settings_reach_the_module():
     module = InfoNCE(temperature=0.5, learnable=False, symmetric=True, gather=False).build(Site())
-    assert (module.temperature, module.symmetric, module.gather) == (0.5, True, False)
+    assert repr(module) == "Contrast(temperature=0.5, symmetric=True, gather=False)"
     assert not list(module.parameters())
-    assert InfoNCE().build(Site()).no_weight_decay() == {"log_scale"}
+
+
+def test_weight_decay_is_kept_from_the_temperature():
+    module = kernels.Contrast(temperature=0.07, learnable=True, symmetric=False, gather=True)
+    assert type(InfoNCE().build(Site())) is type(module)
+    assert module.no_weight_decay() == {"log_scale"}
 
 
 def test_two_builds_share_nothing():

@@ -1,0 +1,1 @@
+"""Measurements of speed: the schedule beside plain loops and other frameworks."""

@@ -1,0 +1,117 @@
+"""The ways of the arrows between placed boxes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from itertools import pairwise
+
+import attrs
+
+from graphkd.inspect.lanes import Arrangement, Lane, Spot, Wire
+from graphkd.inspect.layout import Layout, Rect
+
+APART = 10
+"""Pixels between the kinds of arrows at one side of a box."""
+BEND = 8
+KINDS = ("knowledge", "gradient", "signal")
+
+Point = tuple[float, float]
+
+
+@attrs.frozen
+class Route:
+    """The way of an arrow: a line, a curve, a line.
+
+    Attributes:
+        kind: `signal`, `knowledge`, `gradient`, `weights`, or `depth` from one tap to the next.
+        points: start, start of the curve, its two control points, its end, end.
+    """
+
+    kind: str
+    points: tuple[Point, Point, Point, Point, Point, Point]
+
+    def reversed(self) -> Route:
+        """The same way, backwards."""
+        first, second, third, fourth, fifth, last = self.points
+        return Route(self.kind, (last, fifth, fourth, third, second, first))
+
+
+def routes(plan: Arrangement, layout: Layout) -> list[Route]:
+    """Find the ways of all arrows, those within lanes included."""
+    router = _Router(plan, layout)
+    return [*router.stairs(), *map(router.route, plan.wires)]
+
+
+class _Router:
+    def __init__(self, plan: Arrangement, layout: Layout) -> None:
+        self.plan = plan
+        self.layout = layout
+        self.columns = {lane.box.name: lane.column for lane in plan.lanes}
+        self.entries = {
+            lane.box.name: layout.chips[lane.chips[0].spot] for lane in plan.lanes if lane.chips
+        }
+        self.parents = {chip.spot: chip.parent for lane in plan.lanes for chip in lane.chips}
+        self.kinds: dict[tuple[Spot, str], list[str]] = {}
+        for kind in KINDS:
+            for wire in plan.wires:
+                if wire.kind == kind:
+                    for end in zip(wire.ends, ("right", "left"), strict=True):
+                        used = self.kinds.setdefault(end, [])
+                        used += [] if kind in used else [kind]
+
+    def stairs(self) -> Iterator[Route]:
+        """Lead from each tap of a lane to the next."""
+        for lane in self.plan.lanes:
+            taps = [self.layout.chips[chip.spot] for chip in lane.chips if chip.depth == 0]
+            for upper, lower in pairwise(taps):
+                x, y = upper.x + 12, lower.middle
+                corner = (x, y)
+                points = ((x, upper.bottom), (x, y - BEND), corner, corner, (x + BEND, y))
+                yield Route("depth", (*points, (lower.x, y)))
+
+    def route(self, wire: Wire) -> Route:
+        """Lead an arrow from box to box."""
+        if wire.kind == "weights":
+            return self._bracket(wire)
+        source, target = wire.ends
+        start = self._leave(source, wire.kind)
+        end = self._enter(target, wire.kind)
+        left, right = self._channel(source, target, start, end)
+        middle = (left + right) / 2
+        curve = ((left, start[1]), (middle, start[1]), (middle, end[1]), (right, end[1]))
+        made = Route(wire.kind, (start, *curve, end))
+        return made.reversed() if wire.kind == "gradient" else made
+
+    def _channel(self, source: Spot, target: Spot, start: Point, end: Point) -> Point:
+        """Find the left and right side of the room in which an arrow turns."""
+        if self.parents.get(target) == source:
+            return start[0], end[0]
+        if source in self.layout.data and target[0] in self.columns:
+            return self.layout.channels[0]
+        return self.layout.channels[self.columns.get(target[0], -1)]
+
+    def _leave(self, spot: Spot, kind: str) -> Point:
+        rect = self.layout.chips.get(spot) or self.layout.data.get(spot)
+        rect = rect or self.layout.lanes[spot[0]]
+        return rect.right, rect.middle + self._offset(spot, "right", kind)
+
+    def _enter(self, spot: Spot, kind: str) -> Point:
+        rect = self.layout.objectives.get(spot[0]) or self.entries.get(spot[0])
+        rect = rect or self.layout.chips.get(spot) or self.layout.lanes[spot[0]]
+        return rect.x, rect.middle + self._offset(spot, "left", kind)
+
+    def _offset(self, spot: Spot, side: str, kind: str) -> float:
+        used = self.kinds[spot, side]
+        return APART * (used.index(kind) - (len(used) - 1) / 2)
+
+    def _bracket(self, wire: Wire) -> Route:
+        """Join two lanes at their left sides, in the channel before the first column."""
+        first, second = (self._side(spot) for spot in (wire.source, wire.target))
+        left = self.layout.channels[0][1]
+        bulge = left - min(34.0, 14.0 + abs(first[1] - second[1]) / 12)
+        curve = ((left, first[1]), (bulge, first[1]), (bulge, second[1]), (left, second[1]))
+        return Route(wire.kind, (first, *curve, second))
+
+    def _side(self, spot: Spot) -> Point:
+        rect = self.layout.lanes[spot[0]]
+        return rect.x, rect.y + 20

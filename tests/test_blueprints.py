@@ -1,0 +1,54 @@
+"""Every shipped blueprint: short, checked, and run on real digits to better than chance."""
+
+import attrs
+import pytest
+
+from graphkd.blueprint import load, shipped
+from graphkd.compile import compile_blueprint
+from graphkd.run import train
+
+CHANCE = 0.1
+LONGEST = {"hinton": 15, "fitnets": 20}
+
+
+@pytest.mark.parametrize("name", shipped())
+def test_is_short(name):
+    lines = shipped()[name].read_text().splitlines()
+    body = [line for line in lines if not line.startswith("#")]
+    assert len(body) <= LONGEST.get(name, 40)
+    assert lines[0] == "# yaml-language-server: $schema=../docs/blueprint.schema.json"
+
+
+@pytest.mark.parametrize("name", shipped())
+def test_compiles_with_and_without_each_optimization(name):
+    blueprint = load(name)
+    assert blueprint.blueprint == name
+    assert blueprint.about
+    for without in ((), ("prune",), ("share",)):
+        assert compile_blueprint(blueprint, without=without).phases
+
+
+def shortened(blueprint):
+    """Half of the training, one seed."""
+
+    def half(recipe):
+        return {
+            key: max(1, value // 2) if key in ("epochs", "steps") else value
+            for key, value in recipe.items()
+        }
+
+    phases = [attrs.evolve(phase, recipe=half(phase.recipe)) for phase in blueprint.phases]
+    recipe = attrs.evolve(
+        blueprint.train, epochs=max(1, blueprint.train.epochs // 2), seeds=(), seed=0
+    )
+    return attrs.evolve(blueprint, phases=phases, train=recipe)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", shipped())
+def test_learns_from_real_digits(name, tmp_path):
+    result = train(shortened(load(name)), out=tmp_path / "run")
+    found = result.evaluations[0].models
+    (handed,) = result.schedule.deliver
+    assert found[handed]["top1"] > 3 * CHANCE
+    assert (tmp_path / "run" / "student.safetensors").exists()
