@@ -13,7 +13,10 @@ from graphkd.run.step import Batch
 
 
 class Plain:
-    """What a careful person writes by hand: stages are called one by one, so taps are for nothing."""
+    """What a careful person writes by hand.
+
+    The stages are called one by one, so that the taps cost nothing.
+    """
 
     def __init__(self, start: Start) -> None:
         self.teacher, self.student = start.network("teacher").eval(), start.network("student")

@@ -1,32 +1,37 @@
-"""Measures one optimizer step of the schedule beside plain loops and another framework.
+"""Measures one optimizer step of the schedule beside a plain loop and another framework.
 
 Every contestant starts from the same weights and sees the same batches, which lie ready on the
-CPU; each normalizes the images, runs teacher and student, computes the same weighted losses, goes
-backwards and takes one step of SGD; none logs or reads a loss. Before the clock starts, five steps
-are compared: losses and weights are equal bit for bit to those of the hand-written loop, close for
-other frameworks. Then, on one thread, each repeat runs all contestants one after another, a new
-one first each time, and takes the CPU time of each. Shown is the median over the repeats of the
-time of a step, and of its difference to the hand-written loop in the same repeat.
+CPU. Each normalizes the images, runs teacher and student, computes the same weighted losses, goes
+backwards, takes one step of SGD and drops the gradients; none logs or reads a loss. Before the
+clock starts, five steps are compared: the losses and weights of the schedule are those of the
+hand-written loop bit for bit, another framework's are close.
+
+Then all take turns of twenty steps in one process, on one thread, another one first each time. A
+turn's measurement is its CPU time, which other processes disturb less than the time of day, over
+its steps. Shown is the median over all turns, and the median of the difference to the hand-written
+loop's turn of the same round.
 """
 
 from __future__ import annotations
 
 import gc
+import platform
 import statistics
 import time
 from collections.abc import Callable, Sequence
+from importlib.metadata import version
 from importlib.util import find_spec
-from itertools import cycle, islice
 from typing import Any
 
 import attrs
 import torch
+from rich.console import Console
+from rich.progress import track
 
 from graphkd.bench.cases import CASES, Case, Contestant, Start, make_batches
 from graphkd.bench.plain import Plain
 from graphkd.bench.scheduled import Scheduled
 from graphkd.bench.torchdistill_box import Torchdistill
-from graphkd.run.step import Batch
 
 PLAIN, OURS, PEER = "plain PyTorch", "graphkd", "torchdistill"
 CONTESTANTS: dict[str, Callable[[Start], Contestant]] = {
@@ -36,6 +41,8 @@ CONTESTANTS: dict[str, Callable[[Start], Contestant]] = {
 }
 CHECKED = 5
 """Steps whose losses are compared before the clock starts."""
+TURNS, STEPS = 10, 20
+"""Turns of a contestant in a repeat, and steps in a turn."""
 
 
 @attrs.frozen
@@ -47,8 +54,9 @@ class Row:
         contestant: who ran it.
         step: microseconds of CPU time a step; None when it is not installed.
         extra: microseconds more than the hand-written loop; None for that loop itself.
-        low: first quartile of `extra` over the repeats.
-        high: third quartile of `extra` over the repeats.
+        low: first quartile of `extra` over the turns.
+        high: third quartile of `extra` over the turns.
+        ratio: time of the hand-written loop and `extra`, over that time.
     """
 
     case: str
@@ -57,25 +65,18 @@ class Row:
     extra: float | None = None
     low: float | None = None
     high: float | None = None
-
-    @property
-    def ratio(self) -> float | None:
-        """Time of a step over that of the hand-written loop."""
-        if self.step is None or self.extra is None:
-            return None
-        return self.step / (self.step - self.extra)
+    ratio: float | None = None
 
     def as_dict(self) -> dict[str, Any]:
         """Return the row as JSON types, `null` where there is nothing to tell."""
-        return {**attrs.asdict(self), "ratio": self.ratio, "installed": self.step is not None}
+        return attrs.asdict(self)
 
 
-def measure_all(*, repeats: int = 9, steps: int = 200) -> list[Row]:
+def measure_all(*, repeats: int = 9) -> list[Row]:
     """Measure all contestants on all cases.
 
     Args:
-        repeats: measurements of each, at least 2.
-        steps: optimizer steps of a measurement, at least 1.
+        repeats: measurements of 200 steps of each, at least 1.
 
     Returns:
         One row for each case and contestant.
@@ -85,19 +86,24 @@ def measure_all(*, repeats: int = 9, steps: int = 200) -> list[Row]:
     """
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
+    # the bar has no thread of its own, which would be measured too
+    cases = track(
+        CASES,
+        "bench step",
+        console=Console(stderr=True),
+        auto_refresh=False,
+        transient=True,
+    )
     try:
-        return [row for case in CASES for row in _measure(case, repeats=repeats, steps=steps)]
+        return [row for case in cases for row in _measure(case, rounds=repeats * TURNS)]
     finally:
         torch.set_num_threads(threads)
 
 
-def _measure(case: Case, *, repeats: int, steps: int) -> list[Row]:
+def _measure(case: Case, *, rounds: int) -> list[Row]:
     contestants = start(case)
     check(contestants)
-    feed = list(islice(cycle(make_batches(8)), steps))
-    for each in contestants.values():
-        each.run(feed)
-    times = _times(contestants, feed, repeats=repeats)
+    times = _times(contestants, rounds=rounds)
     return [_row(case, name, times) for name in CONTESTANTS]
 
 
@@ -121,34 +127,31 @@ def check(contestants: dict[str, Contestant]) -> None:
         for name, each in contestants.items():
             each.run([batch])
             exact: dict[str, float] = {"rtol": 0.0, "atol": 0.0} if name == OURS else {}
+            ours, theirs = each.student.state_dict(), plain.student.state_dict()
             torch.testing.assert_close(each.loss(), plain.loss(), **exact)
-            torch.testing.assert_close(
-                each.student.state_dict(), plain.student.state_dict(), **exact
-            )
+            torch.testing.assert_close(ours, theirs, **exact)
 
 
-def _times(
-    contestants: dict[str, Contestant], feed: Sequence[Batch], *, repeats: int
-) -> dict[str, list[float]]:
-    """Return microseconds a step, for each contestant in each repeat."""
+def _times(contestants: dict[str, Contestant], *, rounds: int) -> dict[str, list[float]]:
+    """Return microseconds a step, for each contestant in each round."""
+    batches = make_batches(STEPS)
     names = list(contestants)
     times: dict[str, list[float]] = {name: [] for name in names}
-    for repeat in range(repeats):
-        first = repeat % len(names)
-        for name in (*names[first:], *names[:first]):
-            times[name].append(_time(contestants[name], feed))
-    return times
-
-
-def _time(contestant: Contestant, feed: Sequence[Batch]) -> float:
+    for each in contestants.values():
+        for _ in range(TURNS):
+            each.run(batches)
     gc.collect()
     gc.disable()
     try:
-        begin = time.process_time_ns()
-        contestant.run(feed)
-        return (time.process_time_ns() - begin) / 1000 / len(feed)
+        for number in range(rounds):
+            first = number % len(names)
+            for name in (*names[first:], *names[:first]):
+                begin = time.process_time_ns()
+                contestants[name].run(batches)
+                times[name].append((time.process_time_ns() - begin) / 1000 / STEPS)
     finally:
         gc.enable()
+    return times
 
 
 def _row(case: Case, name: str, times: dict[str, list[float]]) -> Row:
@@ -157,18 +160,20 @@ def _row(case: Case, name: str, times: dict[str, list[float]]) -> Row:
     step = statistics.median(times[name])
     if name == PLAIN:
         return Row(case.name, name, step)
-    extra = [own - plain for own, plain in zip(times[name], times[PLAIN], strict=True)]
-    low, middle, high = statistics.quantiles(extra, n=4, method="inclusive")
-    return Row(case.name, name, step, middle, low, high)
+    extras = [own - plain for own, plain in zip(times[name], times[PLAIN], strict=True)]
+    low, extra, high = statistics.quantiles(extras, n=4, method="inclusive")
+    return Row(
+        case.name, name, step, extra, low, high, 1.0 + extra / statistics.median(times[PLAIN])
+    )
 
 
 def table(rows: Sequence[Row]) -> str:
     """Write rows as a Markdown table."""
     head = ("case", "contestant", "µs a step", "extra µs", "quartiles", "ratio")
-    lines = ["| " + " | ".join(head) + " |", "|---|---|" + "---:|" * 4]
-    for row in rows:
-        lines.append("| " + " | ".join((row.case, row.contestant, *_cells(row))) + " |")
-    return "\n".join(lines)
+    lines = [head, ("---", "---", *["---:"] * 4)]
+    lines += [(row.case, row.contestant, *_cells(row)) for row in rows]
+    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
+    return "\n".join("| " + " | ".join(map(str.ljust, line, widths)) + " |" for line in lines)
 
 
 def _cells(row: Row) -> tuple[str, str, str, str]:
@@ -176,6 +181,35 @@ def _cells(row: Row) -> tuple[str, str, str, str]:
         return ("not installed", "", "", "")
     if row.extra is None:
         return (f"{row.step:.0f}", "", "", "")
-    assert row.low is not None and row.high is not None and row.ratio is not None
-    spread = f"{row.low:.0f} to {row.high:.0f}"
-    return (f"{row.step:.0f}", f"{row.extra:.0f}", spread, f"{row.ratio:.2f}")
+    return (
+        f"{row.step:.0f}",
+        f"{row.extra:.0f}",
+        f"{row.low:.0f} to {row.high:.0f}",
+        f"{row.ratio:.2f}",
+    )
+
+
+def page(rows: Sequence[Row]) -> str:
+    """Write a Markdown page: the table, on what it was measured, and how."""
+    assert __doc__ is not None
+    packages = [name for name in ("torch", "timm", PEER) if find_spec(name) is not None]
+    versions = ", ".join(f"{name} {version(name)}" for name in packages)
+    return "\n\n".join(
+        (
+            "# What a step costs beside a plain loop",
+            "Written by `graphkd bench step --out FILE`; the last columns compare with the "
+            "hand-written loop of the same case.",
+            table(rows),
+            f"Measured on {_processor()} with Python {platform.python_version()}, {versions}.",
+            "## How",
+            __doc__.strip(),
+        )
+    )
+
+
+def _processor() -> str:
+    try:
+        with open("/proc/cpuinfo", encoding="utf-8") as lines:
+            return next(line.split(":")[1].strip() for line in lines if "model name" in line)
+    except (OSError, StopIteration):
+        return platform.processor() or platform.machine()

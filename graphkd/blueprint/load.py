@@ -1,20 +1,19 @@
-"""Load a blueprint: read, extend, override, structure; all mistakes at once."""
+"""Load a blueprint: read, extend, override, assemble."""
 
 from __future__ import annotations
 
 import importlib.resources
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
+from os.path import realpath
 from pathlib import Path
-from typing import Any
 
-import attrs
-
-from graphkd.blueprint.fields import keys_of, type_of
-from graphkd.blueprint.merge import extend, override
-from graphkd.blueprint.model import KEY, Blueprint, Where, flow_name
-from graphkd.blueprint.read import Located, read_file, read_text
-from graphkd.blueprint.structure import Mistake, structure
-from graphkd.errors import BlueprintError, Place, Problem, did_you_mean, mistake
+from graphkd.blueprint.assemble import assemble
+from graphkd.blueprint.located import Located
+from graphkd.blueprint.merge import extend
+from graphkd.blueprint.model import Blueprint
+from graphkd.blueprint.override import override
+from graphkd.blueprint.read import read_file, read_text
+from graphkd.errors import BlueprintError, Place, mistake, nearest, shown
 
 _DEEPEST_EXTENDS = 20
 
@@ -33,8 +32,8 @@ def load(path: str | Path, overrides: Iterable[str] = ()) -> Blueprint:
         BlueprintError: with every mistake in the file, what it extends, and the overrides.
     """
     file = find_file(path)
-    located = _read_extended(file, ())
-    return structure_blueprint(override(located, overrides), source=str(file), folder=file.parent)
+    located = _extended(read_file(file), file.parent, (realpath(file),))
+    return assemble(override(located, overrides), source=str(file), folder=file.parent)
 
 
 def loads(text: str, *, name: str = "blueprint", folder: Path | None = None) -> Blueprint:
@@ -48,7 +47,8 @@ def loads(text: str, *, name: str = "blueprint", folder: Path | None = None) -> 
     Raises:
         BlueprintError: with every mistake.
     """
-    return structure_blueprint(read_text(text, name), source=name, folder=folder or Path())
+    start = folder or Path()
+    return assemble(_extended(read_text(text, name), start, ()), source=name, folder=start)
 
 
 def shipped() -> dict[str, Path]:
@@ -63,125 +63,52 @@ def find_file(path: str | Path) -> Path:
     Raises:
         BlueprintError: there is neither.
     """
-    file = Path(path)
-    if file.exists():
-        return file
+    found = _find(Path(path), str(path))
+    if found is None:
+        raise mistake(f"no such file{_nearest_shipped(str(path))}", Place(str(path)))
+    return found
+
+
+def _find(file: Path, name: str) -> Path | None:
     known = shipped()
-    if str(path) in known:
-        return known[str(path)]
-    hint = did_you_mean(str(path), known) if "/" not in str(path) else ""
-    raise mistake(f"{path}: no such file{hint if 'mean' in hint else ''}")
+    try:
+        if file.is_file() or (file.exists() and name not in known):
+            return file
+    except OSError:
+        # not to be looked at, or no possible name: reading it will say so
+        return file
+    return known.get(name)
 
 
-def _read_extended(file: Path, seen: tuple[Path, ...]) -> Located:
-    located = read_file(file)
-    if not isinstance(located.value, dict):
-        raise mistake("a blueprint is a mapping; write 'blueprint: NAME' first", Place(str(file)))
-    if "extends" not in located.value:
+def _nearest_shipped(name: str) -> str:
+    near = nearest(name, shipped())
+    return f"; did you mean '{near}'?" if near else ""
+
+
+def _extended(located: Located, folder: Path, seen: tuple[str, ...]) -> Located:
+    """Put a file over what it extends, which may extend others."""
+    if not isinstance(located.content, dict):
+        text = "a blueprint is a mapping; write 'blueprint: NAME' first"
+        raise BlueprintError([*located.problems, mistake(text, located.place).problems[0]])
+    if "extends" not in located.content:
         return located
-    other = located.value["extends"]
-    place = located.places[("extends",)]
-    if not isinstance(other, str):
-        raise mistake("'extends' is not the path of a blueprint file", place)
-    base = file.parent / other
-    if not base.exists():
-        try:
-            base = find_file(other)
-        except BlueprintError as error:
-            raise mistake(f"'extends': {error.problems[0].message}", place) from error
-    if base.resolve() in seen or base.resolve() == file.resolve():
-        raise mistake(f"'extends' comes back to {base}", place)
+    other = located.content["extends"]
+    file = _extended_file(other, folder)
+    if realpath(file) in seen:
+        raise mistake(f"'extends' comes back to {file}", other.place)
     if len(seen) >= _DEEPEST_EXTENDS:
-        raise mistake("'extends' goes too deep", place)
-    return extend(_read_extended(base, (*seen, file.resolve())), located)
+        raise mistake(f"'extends' goes through more than {_DEEPEST_EXTENDS} files", other.place)
+    base = _extended(read_file(file), file.parent, (*seen, realpath(file)))
+    return extend(base, located)
 
 
-def structure_blueprint(located: Located, *, source: str, folder: Path) -> Blueprint:
-    """Turn plain data into a blueprint.
-
-    Raises:
-        BlueprintError: with every mistake.
-    """
-    value, places = located.value, located.places
-    if not isinstance(value, dict):
-        raise mistake("a blueprint is a mapping; write 'blueprint: NAME' first", places.get(()))
-    problems: list[Problem] = []
-    done: dict[str, Any] = {}
-    keys = keys_of(Blueprint)
-    for key in value:
-        if key not in keys:
-            hint = did_you_mean(key, keys)
-            problems.append(Problem(f"unknown key '{key}'{hint}", places.get((key, KEY))))
-    for key, field in keys.items():
-        if key in value and (value[key] is not None or field.default is attrs.NOTHING):
-            made, mistakes = structure(value[key], type_of(Blueprint, field.name))
-            problems += [_problem(value, places, (key, *path), m) for path, m in mistakes]
-            done[field.name] = made if not isinstance(made, tuple) or key == "deliver" else list(made)
-        elif field.default is attrs.NOTHING:
-            problems.append(Problem(f"'{key}' is missing", places.get(())))
-    if problems:
-        raise BlueprintError(problems, source=source)
-    blueprint = Blueprint(**done, folder=folder, places=places)
-    problems = list(_clashes(blueprint))
-    if problems:
-        raise BlueprintError(problems, source=source)
-    return blueprint
-
-
-def _problem(
-    value: Mapping[str, Any], places: Mapping[Where, Place], path: Where, found: Mistake
-) -> Problem:
-    where = path
-    while where and where not in places:
-        where = where[:-1]
-    place = places.get((*path, KEY) if found.key and (*path, KEY) in places else where)
-    named = found.said if found.key else f"{_leaf(path)} {found.said}"
-    if found.said.endswith("is missing"):
-        named = found.said
-    context = describe(value, path)
-    return Problem(f"{context}: {named}" if context else named, place)
-
-
-def _leaf(path: Where) -> str:
-    name = ""
-    for part in path:
-        name = f"{name}[{part}]" if isinstance(part, int) else str(part)
-    return name
-
-
-def describe(value: Any, path: Where) -> str:
-    """Name the node, flow or phase that a path lies in."""
-    match path:
-        case ("nodes", str(name), *_):
-            return f"node '{name}'"
-        case ("flows", int(index), *_):
-            return f"flow {index + 1}"
-        case ("phases", int(index), *_):
-            each = value["phases"][index] if isinstance(value.get("phases"), list) else None
-            name = each.get("name") if isinstance(each, Mapping) else None
-            return f"phase '{name}'" if isinstance(name, str) else f"phase {index + 1}"
-        case ("data" | "train" as section, *rest) if rest:
-            return str(section)
-    return ""
-
-
-def _clashes(blueprint: Blueprint) -> Iterable[Problem]:
-    for name in blueprint.nodes:
-        if name == "data":
-            text = "a node cannot be called 'data': that is the data set"
-            yield Problem(text, blueprint.place_of_key("nodes", name))
-        elif "." in name or not name.strip():
-            text = f"a node's name holds no '.': '{name}'"
-            yield Problem(text, blueprint.place_of_key("nodes", name))
-    seen: set[str] = set()
-    for index, phase in enumerate(blueprint.phases):
-        if phase.name in seen:
-            place = blueprint.place("phases", index, "name")
-            yield Problem(f"phase '{phase.name}' is there twice", place)
-        seen.add(phase.name)
-    named: set[str] = set()
-    for index, flow in enumerate(blueprint.flows):
-        if flow.name and flow_name(flow) in named:
-            place = blueprint.place("flows", index, "name")
-            yield Problem(f"flow {index + 1}: name '{flow.name}' is taken", place)
-        named.add(flow_name(flow))
+def _extended_file(other: Located, folder: Path) -> Path:
+    if not isinstance(other.content, str):
+        text = f"extends is {shown(other.content)}, not a file or a shipped blueprint"
+        raise mistake(text, other.place)
+    found = _find(folder / other.content, other.content)
+    if found is None:
+        raise mistake(
+            f"extends: no file {shown(other.content)}{_nearest_shipped(other.content)}", other.place
+        )
+    return found

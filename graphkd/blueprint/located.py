@@ -22,34 +22,35 @@ class Located:
     """A value and its place.
 
     Attributes:
-        value: what was written; the parts of a mapping or a list are located too.
+        content: what was written; the parts of a mapping or a list are located too.
         place: where it begins.
         key: where its key begins; None for the items of a list and for a whole file.
         problems: of a whole file, what is wrong in it as YAML; such values are empty here.
     """
 
-    value: Content
+    content: Content
     place: Place
     key: Place | None = None
     problems: tuple[Problem, ...] = ()
 
-    def plain(self) -> Any:
-        """Return the value without places."""
-        if isinstance(self.value, dict):
-            return {key: each.plain() for key, each in self.value.items()}
-        if isinstance(self.value, list):
-            return [each.plain() for each in self.value]
-        return self.value
+    @property
+    def value(self) -> Any:
+        """What was written, without places."""
+        if isinstance(self.content, dict):
+            return {key: each.value for key, each in self.content.items()}
+        if isinstance(self.content, list):
+            return [each.value for each in self.content]
+        return self.content
 
     def places(self, path: Where = ()) -> dict[Where, Place]:
         """Return the place of each value below, and at `KEY` that of its key."""
         found = {path: self.place}
         if self.key is not None:
             found[*path, KEY] = self.key
-        if isinstance(self.value, dict):
-            for key, each in self.value.items():
+        if isinstance(self.content, dict):
+            for key, each in self.content.items():
                 found |= each.places((*path, key))
-        elif isinstance(self.value, list):
-            for index, each in enumerate(self.value):
+        elif isinstance(self.content, list):
+            for index, each in enumerate(self.content):
                 found |= each.places((*path, index))
         return found

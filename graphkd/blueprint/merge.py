@@ -1,181 +1,126 @@
-"""Put one blueprint's plain data over another's, and single values over both."""
+"""Put one blueprint's data over another's."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from typing import Any
 
-from graphkd.blueprint.fields import component_field, find_component, keys_of
-from graphkd.blueprint.model import KEY, Augment, Data, Flow, Node, Via, Where
-from graphkd.blueprint.read import Located, read_value
-from graphkd.errors import BlueprintError, Place, Problem, did_you_mean, mistake
+import attrs
 
-_SECTIONS = ("blueprint", "about", "data", "nodes", "flows", "phases", "train", "deliver")
+from graphkd.blueprint.fields import bare_key, component_field, find_component, keys_of
+from graphkd.blueprint.located import Located, Where
+from graphkd.blueprint.parts import Augment, Data, Flow, Node, Via
 
 
 def extend(base: Located, over: Located) -> Located:
-    """Merge: mappings key by key, all else replaced; an empty node takes the node away.
+    """Put what is written in a file over the file that it extends.
 
     Args:
-        base: what is extended.
-        over: what is written in the extending file.
+        base: what is extended, a mapping.
+        over: what is written in the extending file, a mapping.
 
     Returns:
         The merged data; each part keeps the place where it was written.
     """
-    merged = Located(base.value, dict(base.places))
-    for key, value in over.value.items():
-        if key != "extends":
-            merged = _put(merged, (key,), Located(value, over.places))
-    nodes = merged.value.get("nodes")
-    if isinstance(nodes, dict):
-        merged.value["nodes"] = {k: v for k, v in nodes.items() if v is not None}
-    return merged
+    assert isinstance(over.content, dict)
+    own = {key: each for key, each in over.content.items() if key != "extends"}
+    merged = merge(base, attrs.evolve(over, content=own))
+    return attrs.evolve(merged, place=over.place, problems=(*base.problems, *over.problems))
 
 
-def _put(merged: Located, path: Where, over: Located) -> Located:
-    """Write `over.value`, which stands at `path` in its own file, at `path` of `merged`."""
-    parent: Any = _copy(merged.value)
-    result = Located(parent, dict(merged.places))
-    for part in path[:-1]:
-        parent = parent[part]
-    key = path[-1]
-    old = parent.get(key) if isinstance(parent, dict) else parent[key]
-    if isinstance(old, dict) and isinstance(over.value, dict):
-        parent[key] = _without_stale(old, over.value, path)
-        for name, value in over.value.items():
-            result = _put(result, (*path, name), Located(value, over.places))
-        return result
-    _forget(result.places, path)
-    parent[key] = over.value
-    length = len(path)
-    for where, place in over.places.items():
-        if where[:length] == path:
-            result.places[where] = place
-    return result
+def merge(old: Located, new: Located, at: Where = ()) -> Located:
+    """Merge mappings key by key, and replace all else.
+
+    An empty node takes the node away. With another component (`type`, `loss`, `dataset`), the old
+    one's parameters that the new one does not have go.
+
+    Args:
+        old: the data below.
+        new: the data above.
+        at: the way to both in the blueprint.
+
+    Returns:
+        The data of both; `old` and `new` are unchanged.
+    """
+    below, above = spelt_out(old, at), spelt_out(new, at)
+    if not isinstance(below.content, dict) or not isinstance(above.content, dict):
+        return new
+    kept = _without_stale(below.content, above.content, at)
+    for key, each in above.content.items():
+        if at == ("nodes",) and key in kept and each.content is None:
+            del kept[key]
+        else:
+            kept[key] = merge(kept[key], each, (*at, key)) if key in kept else each
+    return attrs.evolve(below, content=kept)
 
 
-def _copy(value: Any) -> Any:
-    if isinstance(value, dict):
-        return {key: _copy(each) for key, each in value.items()}
-    if isinstance(value, list):
-        return [_copy(each) for each in value]
-    return value
+def put(located: Located, path: Where, value: Located, at: Where = ()) -> Located:
+    """Merge a value into what stands at a path; what is missing on the way is made.
+
+    Args:
+        located: the data.
+        path: keys of mappings and numbers of items that are there.
+        value: what to merge.
+        at: the way to `located` in the blueprint.
+
+    Returns:
+        The changed data; `located` is unchanged.
+    """
+    if not path:
+        return merge(located, value, at)
+    head, rest, here = path[0], path[1:], spelt_out(located, at)
+    if isinstance(head, int):
+        assert isinstance(here.content, list)
+        items = list(here.content)
+        items[head] = put(items[head], rest, value, (*at, head))
+        return attrs.evolve(here, content=items)
+    content = here.content if isinstance(here.content, dict) else {}
+    if not rest:
+        return merge(attrs.evolve(here, content=content), Located({head: value}, value.place), at)
+    below = content.get(head) or Located({}, value.place, key=value.place)
+    return attrs.evolve(here, content={**content, head: put(below, rest, value, (*at, head))})
 
 
-def _forget(places: dict[Where, Place], path: Where) -> None:
-    for where in [each for each in places if each[: len(path)] == path]:
-        del places[where]
+def spelt_out(located: Located, at: Where) -> Located:
+    """Turn a component's bare name (`via: linear`) into a mapping, so that it can be merged."""
+    cls = _section_class(at)
+    key = bare_key(cls) if cls else None
+    if key is None or not isinstance(located.content, str):
+        return located
+    name = Located(located.content, located.place, located.key or located.place)
+    return attrs.evolve(located, content={key: name})
 
 
-def _without_stale(old: dict[str, Any], new: dict[str, Any], path: Where) -> dict[str, Any]:
-    """Leave out the parameters of a component that `new` replaces by another."""
-    cls = _section_class(path)
+def _without_stale(
+    old: dict[str, Located], new: dict[str, Located], at: Where
+) -> dict[str, Located]:
+    """Leave out the parameters of a component that `new` replaces by another without them."""
+    cls = _section_class(at)
     field = component_field(cls) if cls else None
     if cls is None or field is None:
-        return old
+        return dict(old)
     key = field.metadata["key"]
-    if key not in new or new[key] == old.get(key):
-        return old
-    keep = set(keys_of(cls))
+    before = old[key].content if key in old else None
+    after = new[key].content if key in new else before
+    if before == after or not isinstance(after, str):
+        return dict(old)
     try:
-        keep |= set(keys_of(find_component(field.metadata["kinds"], new[key])))
-    except (KeyError, TypeError):
-        return old
-    return {name: value for name, value in old.items() if name in keep}
+        known = {*keys_of(cls), *keys_of(find_component(field.metadata["kinds"], after))}
+    except KeyError:
+        return dict(old)
+    return {name: each for name, each in old.items() if name in known}
 
 
-def _section_class(path: Where) -> type | None:
-    match path:
+def _section_class(at: Where) -> Any | None:
+    """Return the class of what stands at a place of a blueprint, if it holds a component."""
+    match at:
         case ("data",):
             return Data
         case ("nodes", _):
             return Node
-        case ("flows", _):
+        case ("flows", int()):
             return Flow
-        case ("flows", _, "via", *_):
+        case ("flows", int(), "via") | ("flows", int(), "via", int()):
             return Via
-        case ("data", "augment", _):
+        case ("data", "augment") | ("data", "augment", int()):
             return Augment
     return None
-
-
-def override(located: Located, words: Iterable[str]) -> Located:
-    """Apply `dotted.path=value` words.
-
-    The first part is a section (`train.lr`), or a node's name (`student.model`). Flows are found by
-    number, from 1, or by name; phases by name or number.
-
-    Raises:
-        BlueprintError: a word leads nowhere; all such words at once.
-    """
-    problems: list[Problem] = []
-    for word in words:
-        try:
-            located = _override_one(located, word)
-        except BlueprintError as error:
-            problems += error.problems
-    if problems:
-        raise BlueprintError(problems)
-    return located
-
-
-def _override_one(located: Located, word: str) -> Located:
-    place = Place(word)
-    dotted, equals, text = word.partition("=")
-    if not equals or not dotted:
-        raise mistake("is no override; write path=value, like train.lr=3e-4", place)
-    value = read_value(text)
-    path = _resolve(located.value, dotted.split("."), place)
-    nested: Any = value
-    made = _missing_parents(located, path, place)
-    places: dict[Where, Place] = {path: place, (*path, KEY): place}
-    return _put(made, path, Located(nested, places))
-
-
-def _resolve(value: dict[str, Any], parts: list[str], place: Place) -> Where:
-    nodes = value.get("nodes")
-    names = list(nodes) if isinstance(nodes, dict) else []
-    first = parts[0]
-    if first not in _SECTIONS:
-        if first not in names:
-            hint = did_you_mean(first, [*names, *_SECTIONS])
-            raise mistake(f"no node or section '{first}'{hint}", place)
-        parts = ["nodes", *parts]
-    if parts[0] in ("flows", "phases") and len(parts) > 1:
-        return (parts[0], _index(value.get(parts[0]), parts, place), *parts[2:])
-    if parts[0] == "nodes" and len(parts) > 1 and parts[1] not in names:
-        raise mistake(f"no node '{parts[1]}'{did_you_mean(parts[1], names)}", place)
-    return tuple(parts)
-
-
-def _index(items: Any, parts: list[str], place: Place) -> int:
-    items = items if isinstance(items, list) else []
-    names = [each.get("name") if isinstance(each, dict) else None for each in items]
-    if parts[1] in names:
-        return names.index(parts[1])
-    if parts[1].isdigit() and 1 <= int(parts[1]) <= len(items):
-        return int(parts[1]) - 1
-    known = [str(name) for name in names if name] or [f"1 to {len(items)}"]
-    raise mistake(f"no {parts[0][:-1]} '{parts[1]}'{did_you_mean(parts[1], known)}", place)
-
-
-def _missing_parents(located: Located, path: Where, place: Place) -> Located:
-    root = _copy(located.value)
-    here = root
-    for depth, part in enumerate(path[:-1]):
-        if isinstance(here, dict):
-            if here.get(part) is None:
-                here[part] = {}
-            elif isinstance(here[part], str) and component_field(
-                _section_class(path[: depth + 1]) or Where
-            ):
-                here[part] = {"type": here[part]}
-        below = here[part]
-        if not isinstance(below, (dict, list)):
-            raise mistake(f"'{part}' holds a value, not settings", place)
-        if isinstance(below, list) and not isinstance(path[depth + 1], int):
-            index = path[depth + 1]
-            raise mistake(f"'{part}' is a list: '{index}' is no key of it", place)
-        here = below
-    return Located(root, dict(located.places))

@@ -71,9 +71,7 @@ class Train:
 RUN_WIDE = ("device", "seed", "seeds", "log_every", "checkpoint_every", "keep")
 """Fields of the recipe that a phase cannot change."""
 
-RECIPE_CHANGES = tuple(
-    each.name for each in attrs.fields(Train) if each.name not in RUN_WIDE
-)
+RECIPE_CHANGES = tuple(each.name for each in attrs.fields(Train) if each.name not in RUN_WIDE)
 DATA_CHANGES = tuple(each.name for each in attrs.fields(Data) if each.name != "dataset")
 """Fields that a phase can change, of the recipe and of the data settings."""
 

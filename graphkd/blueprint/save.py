@@ -1,148 +1,66 @@
-"""Write a blueprint as YAML; comments of a file that is written again survive."""
+"""Save a blueprint; a file that is written again keeps its comments and its look."""
 
 from __future__ import annotations
 
-import io
-from collections.abc import Mapping
+import os
+import shutil
 from pathlib import Path
-from typing import Any
 
-import attrs
-from ruamel.yaml import YAML
-from ruamel.yaml.comments import CommentedMap, CommentedSeq
+from graphkd.blueprint.layout import CannotPatchError
+from graphkd.blueprint.load import load, loads
+from graphkd.blueprint.model import Blueprint
+from graphkd.blueprint.patch import patch, without_aliases
+from graphkd.blueprint.plain import dumps, same, to_plain
+from graphkd.blueprint.read import read_text
+from graphkd.errors import BlueprintError, Place, mistake
 
-from graphkd.blueprint.fields import component_field, default_of, keys_of
-from graphkd.blueprint.model import Blueprint, Phase, Ref
-from graphkd.component import name_of
-from graphkd.errors import mistake
+__all__ = ["dumps", "save", "to_plain"]
 
 
 def save(blueprint: Blueprint, path: str | Path) -> None:
     """Write a blueprint file, whole or not at all.
 
-    A file that lies there keeps its comments and the order of its keys where its values are still
-    the same.
+    In a blueprint file that lies there only the values that differ are changed, where this can be
+    done; its comments, order and other lines stay. Relative paths in values are written as they
+    are.
 
     Raises:
-        BlueprintError: the place cannot be written.
+        BlueprintError: the file cannot be written.
     """
     file = Path(path)
-    plain = to_plain(blueprint)
-    yaml = _yaml()
-    old = yaml.load(file.read_text(encoding="utf-8")) if file.exists() else None
-    content = _updated(old, plain) if isinstance(old, CommentedMap) else _styled(plain)
-    stream = io.StringIO()
-    yaml.dump(content, stream)
-    draft = file.with_suffix(".tmp")
+    text = _changed(file, blueprint) or dumps(blueprint)
+    # the file behind a link, not the link
+    target = file.resolve()
+    draft = target.with_name(f".{target.name}.{os.getpid()}.tmp")
     try:
-        draft.write_text(stream.getvalue(), encoding="utf-8")
-        draft.replace(file)
+        with draft.open("w", encoding="utf-8", newline="") as stream:
+            stream.write(text)
+            stream.flush()
+            os.fsync(stream.fileno())
+        if target.exists():
+            shutil.copymode(target, draft)
+        draft.replace(target)
     except OSError as error:
-        raise mistake(f"{file}: cannot be written: {error.strerror}") from error
+        raise mistake(f"cannot be written: {error.strerror}", Place(str(file))) from error
+    finally:
+        draft.unlink(missing_ok=True)
 
 
-def dumps(blueprint: Blueprint) -> str:
-    """Write a blueprint as YAML text."""
-    stream = io.StringIO()
-    _yaml().dump(_styled(to_plain(blueprint)), stream)
-    return stream.getvalue()
-
-
-def _yaml() -> YAML:
-    yaml = YAML(typ="rt", pure=True)
-    yaml.width = 120
-    yaml.indent(mapping=2, sequence=4, offset=2)
-    yaml.preserve_quotes = True
-    return yaml
-
-
-def to_plain(value: Any) -> Any:
-    """Turn a blueprint, or a part of it, into what its file holds; defaults are left out."""
-    if isinstance(value, Ref):
-        return str(value)
-    if isinstance(value, Phase):
-        return _plain_phase(value)
-    if attrs.has(type(value)):
-        return _plain_fields(value)
-    if isinstance(value, Mapping):
-        return {key: to_plain(each) for key, each in value.items()}
-    if isinstance(value, (list, tuple)):
-        return [to_plain(each) for each in value]
-    return value
-
-
-def _plain_fields(value: Any) -> Any:
-    own = component_field(type(value))
-    done: dict[str, Any] = {}
-    for key, field in keys_of(type(value)).items():
-        each = getattr(value, field.name)
-        if field is own or (own is not None and field.name == own.name):
-            done[key] = name_of(each)
-            done.update(_plain_fields(each))
-        elif each != default_of(field):
-            done[key] = to_plain(each)
-    if own is not None and list(done) == [own.metadata["key"]] and own.metadata["key"] == "type":
-        return _shorthand(value, done)
-    return done
-
-
-def _shorthand(value: Any, done: dict[str, Any]) -> Any:
-    """Write a projector or an augmentation without parameters as its name."""
-    return done if type(value).__name__ == "Node" else done["type"]
-
-
-def _plain_phase(phase: Phase) -> dict[str, Any]:
-    done: dict[str, Any] = {"name": phase.name}
-    if phase.train:
-        done["train"] = list(phase.train)
-    if phase.fit:
-        done["fit"] = list(phase.fit)
-    done |= {key: to_plain(each) for key, each in phase.recipe.items()}
-    if phase.data:
-        done["data"] = {key: to_plain(each) for key, each in phase.data.items()}
-    return done
-
-
-def _styled(plain: Mapping[str, Any]) -> CommentedMap:
-    """Give the usual look: one node or flow a line."""
-    root = CommentedMap()
-    for key, value in plain.items():
-        if key == "nodes":
-            root[key] = CommentedMap((name, _inline(node)) for name, node in value.items())
-        elif key in ("flows", "phases"):
-            root[key] = CommentedSeq(_inline(each) for each in value)
-        else:
-            root[key] = _inline(value) if isinstance(value, (dict, list)) else value
-    return root
-
-
-def _inline(value: Any) -> Any:
-    if isinstance(value, Mapping):
-        made = CommentedMap((key, _inline(each)) for key, each in value.items())
-        made.fa.set_flow_style()
-        return made
-    if isinstance(value, list):
-        items = CommentedSeq(_inline(each) for each in value)
-        items.fa.set_flow_style()
-        return items
-    return value
-
-
-def _updated(old: Any, new: Any) -> Any:
-    """Change a commented document as little as possible into new values."""
-    if isinstance(old, CommentedMap) and isinstance(new, Mapping):
-        for key in [key for key in old if key not in new]:
-            del old[key]
-        for key, value in new.items():
-            old[key] = _updated(old[key], value) if key in old else _inline(value)
-        return old
-    if isinstance(old, CommentedSeq) and isinstance(new, list):
-        del old[len(new) :]
-        for index, value in enumerate(new):
-            if index < len(old):
-                old[index] = _updated(old[index], value)
-            else:
-                old.append(_inline(value))
-        return old
-    same = old == new and type(old) is not bool and not isinstance(new, bool)
-    return old if same or (isinstance(new, bool) and old is new) else _inline(new)
+def _changed(file: Path, blueprint: Blueprint) -> str:
+    """Return the text of a file with the values of a blueprint; empty where there is no way."""
+    try:
+        text = file.read_bytes().decode("utf-8")
+        before = to_plain(load(file))
+        drafts = [text, without_aliases(text, read_text(text, "").value)]
+    except (OSError, UnicodeDecodeError, BlueprintError, CannotPatchError):
+        return ""
+    after = to_plain(blueprint)
+    for draft in drafts:
+        try:
+            made = patch(draft, before, after)
+            if same(to_plain(loads(made, folder=file.parent)), after):
+                return made
+        except (BlueprintError, CannotPatchError):
+            # an anchor went that is needed elsewhere, or what is inherited would have to go
+            continue
+    return ""

@@ -1,20 +1,27 @@
 """JSON Schema (draft 7) of blueprint files, from the attrs classes and the registered components.
 
-Editors read it to complete names of components and their parameters, and to show their help.
+Editors read it to complete the names of components and parameters, and to show their help.
 """
 
 from __future__ import annotations
 
 import types
 import typing
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any, Literal
 
 import attrs
 
-from graphkd.blueprint.fields import component_field, default_of, find_component, keys_of, type_of
+from graphkd.blueprint.fields import (
+    bare_key,
+    component_field,
+    default_of,
+    find_component,
+    keys_of,
+    required_keys,
+    type_of,
+)
 from graphkd.blueprint.model import (
-    RUN_WIDE,
     Augment,
     Blueprint,
     Data,
@@ -26,59 +33,73 @@ from graphkd.blueprint.model import (
     Train,
     Via,
 )
+from graphkd.blueprint.recipe import DATA_CHANGES, RECIPE_CHANGES
 from graphkd.component import help_of, names, summary_of
 
 Schema = dict[str, Any]
-_PLAIN = {int: "integer", float: "number", bool: "boolean", str: "string"}
+
+_CLASSES = (Augment, Data, Flow, Node, Phase, Ramp, Train, Via)
+_PLAIN = {int: "integer", float: "number", bool: "boolean", str: "string", types.NoneType: "null"}
+_BOUNDS = {">": "exclusiveMinimum", ">=": "minimum", "<": "exclusiveMaximum", "<=": "maximum"}
+_EXTENDS = "Another blueprint file, or the name of a shipped one, that this file changes."
 
 
 def schema() -> Schema:
     """Return the schema of a whole blueprint file."""
-    top = _object(Blueprint)
-    properties = top["properties"]
-    properties["nodes"] = {
-        "type": "object",
-        "description": help_of(Blueprint)["nodes"],
-        "additionalProperties": {"$ref": "#/definitions/Node"},
-    }
-    properties["extends"] = {
-        "type": "string",
-        "description": "Another blueprint file, or a shipped one, that this file changes.",
+    properties = _properties(Blueprint, keys_of(Blueprint))
+    whole = {key: properties.pop(key) for key in ("data", "nodes")}
+    changes = {
+        "data": _reference("DataChange", whole["data"]["description"]),
+        "nodes": {
+            "type": "object",
+            "description": whole["nodes"]["description"],
+            "additionalProperties": {"anyOf": [_reference("NodeChange"), {"type": "null"}]},
+        },
     }
     return {
         "$schema": "http://json-schema.org/draft-07/schema#",
         "title": "graphkd blueprint",
         "type": "object",
         "additionalProperties": False,
-        "properties": properties,
-        "anyOf": [{"required": ["blueprint", "data"]}, {"required": ["extends"]}],
-        "definitions": _definitions(),
+        "properties": {
+            **properties,
+            # what they hold depends on whether this file stands alone
+            **{key: {"description": each["description"]} for key, each in whole.items()},
+            "extends": {"type": "string", "description": _EXTENDS},
+        },
+        "if": {"required": ["extends"]},
+        "then": {"properties": changes},
+        "else": {"properties": whole, "required": required_keys(Blueprint)},
+        "definitions": {
+            **{cls.__name__: _tagged(cls) for cls in (Augment, Data, Flow, Node, Via)},
+            **{f"{cls.__name__}Change": _tagged(cls, partly=True) for cls in (Data, Node)},
+            **{cls.__name__: _object(cls) for cls in (Ramp, Train)},
+            "Phase": _phase(),
+        },
     }
 
 
-def _definitions() -> dict[str, Schema]:
-    made = {cls.__name__: _tagged(cls) for cls in (Augment, Data, Flow, Node, Via)}
-    made["Ramp"] = _object(Ramp)
-    made["Train"] = _object(Train)
-    made["Phase"] = _phase()
-    return made
+def _reference(name: str, description: str = "") -> Schema:
+    # draft 7 ignores what stands beside a reference, hence the list of one
+    made: Schema = {"allOf": [{"$ref": f"#/definitions/{name}"}]}
+    return made | {"description": description} if description else made
 
 
 def _object(cls: type) -> Schema:
-    required = [key for key, field in keys_of(cls).items() if field.default is attrs.NOTHING]
-    made: Schema = {
+    return {
         "type": "object",
         "additionalProperties": False,
-        "properties": {key: _property(cls, field) for key, field in keys_of(cls).items()},
+        "properties": _properties(cls, keys_of(cls)),
+        "required": required_keys(cls),
     }
-    if required and cls is not Blueprint:
-        made["required"] = required
-    return made
+
+
+def _properties(cls: type, keys: Iterable[str]) -> dict[str, Schema]:
+    return {key: _property(cls, keys_of(cls)[key]) for key in keys}
 
 
 def _property(cls: type, field: attrs.Attribute[Any]) -> Schema:
-    made = _type(type_of(cls, field.name))
-    made |= _bounds(field.validator)
+    made = _type(type_of(cls, field.name)) | _bounds(field.validator)
     text = help_of(cls).get(field.name)
     if text:
         made["description"] = text
@@ -93,108 +114,107 @@ def _type(cls: Any) -> Schema:
         return {"type": _PLAIN[cls]}
     if cls is Ref:
         return {"type": "string", "examples": ["teacher.logits", "data.label"]}
-    if cls in (Augment, Data, Flow, Node, Phase, Ramp, Train, Via):
-        return {"allOf": [{"$ref": f"#/definitions/{cls.__name__}"}]}
-    origin, arguments = typing.get_origin(cls), typing.get_args(cls)
+    if cls in _CLASSES:
+        return _reference(cls.__name__)
+    origin: Any = typing.get_origin(cls)
+    arguments = typing.get_args(cls)
     if origin is Literal:
         return {"enum": list(arguments)}
     if origin in (list, tuple):
-        if len(arguments) == 2 and arguments[1] is not Ellipsis:
-            return {"type": "array", "items": [_type(a) for a in arguments], "minItems": 2}
-        item = _type(arguments[0])
-        return {"anyOf": [{"type": "array", "items": item}, item]}
-    if origin in (dict, Mapping) or origin is typing.get_origin(Mapping[str, Any]):
+        return _list(origin, arguments)
+    if origin in (dict, Mapping):
         return {"type": "object", "additionalProperties": _type(arguments[1])}
     if origin in (typing.Union, types.UnionType):
         return {"anyOf": [_type(each) for each in arguments]}
-    if cls is type(None):
-        return {"type": "null"}
     return {}
 
 
-_KEYWORDS = {">": "exclusiveMinimum", ">=": "minimum", "<": "exclusiveMaximum", "<=": "maximum"}
+def _list(origin: Any, arguments: tuple[Any, ...]) -> Schema:
+    if origin is tuple and Ellipsis not in arguments:
+        count = len(arguments)
+        items = [_type(each) for each in arguments]
+        return {"type": "array", "items": items, "minItems": count, "maxItems": count}
+    item = _type(arguments[0])
+    return {"anyOf": [{"type": "array", "items": item}, item]}
 
 
 def _bounds(validator: Any) -> Schema:
-    if validator is None:
-        return {}
-    if hasattr(validator, "compare_op"):
-        return {_KEYWORDS[validator.compare_op]: validator.bound}
-    if hasattr(validator, "options"):
-        return {"enum": list(validator.options)}
+    """Say what attrs' validators ask for, as far as a schema can; others check it in any case."""
+    match type(validator).__name__:
+        case "_NumberValidator":
+            return {_BOUNDS[validator.compare_op]: validator.bound}
+        case "_InValidator":
+            return {"enum": list(validator.options)}
+        case "_MinLengthValidator":
+            return {"minLength": validator.min_length, "minItems": validator.min_length}
+        case "_OptionalValidator":
+            return _bounds(validator.validator)
     made: Schema = {}
     for each in getattr(validator, "_validators", ()):
         made |= _bounds(each)
     return made
 
 
-def _tagged(cls: type) -> Schema:
+def _tagged(cls: type, *, partly: bool = False) -> Schema:
     """Describe a class whose component's parameters stand beside its own keys.
 
-    The schema of a component applies when its name is written: `if` name, `then` its parameters.
+    Where a component's name is written, its parameters apply: `if` that name, `then` those.
+
+    Args:
+        cls: the class.
+        partly: whether all may be missing, since it changes what another file holds.
     """
     own = component_field(cls)
     assert own is not None
     key, kinds = own.metadata["key"], own.metadata["kinds"]
-    common = {k: _property(cls, field) for k, field in keys_of(cls).items() if field is not own}
-    common = {k: v for k, v in common.items() if k != key}
-    known = sorted(name for kind in kinds for name in names(kind))
-    summaries = [summary_of(find_component(kinds, name)) for name in known]
-    tag = {
-        "enum": known,
+    classes = {name: find_component(kinds, name) for kind in kinds for name in names(kind)}
+    common = _properties(cls, [each for each in keys_of(cls) if each != key])
+    tag: Schema = {
+        "enum": list(classes),
+        "enumDescriptions": [summary_of(each) for each in classes.values()],
         "description": help_of(cls)[own.name],
-        "enumDescriptions": summaries,
     }
-    required = [k for k, f in keys_of(cls).items() if f.default is attrs.NOTHING]
     made: Schema = {
         "type": "object",
-        "required": sorted({*required, key}),
         "properties": {key: tag, **common},
-        "allOf": [_branch(kinds, key, name, tag, common) for name in known],
+        "allOf": [
+            _branch(key, name, each, common, partly=partly) for name, each in classes.items()
+        ],
     }
-    if cls in (Via, Augment):
-        return {"anyOf": [{"enum": known, "enumDescriptions": summaries}, made]}
-    return made
+    if not partly:
+        made["required"] = required_keys(cls)
+    return made if bare_key(cls) is None else {"anyOf": [made, tag]}
 
 
 def _branch(
-    kinds: tuple[str, ...], key: str, name: str, tag: Schema, common: Mapping[str, Schema]
+    key: str, name: str, cls: type, common: Mapping[str, Schema], *, partly: bool
 ) -> Schema:
-    cls = find_component(kinds, name)
-    parameters = {k: _property(cls, field) for k, field in keys_of(cls).items()}
-    required = [k for k, field in keys_of(cls).items() if field.default is attrs.NOTHING]
     then: Schema = {
         "additionalProperties": False,
-        "properties": {key: {"description": summary_of(cls)}, **parameters, **common},
+        "properties": {
+            key: {"description": summary_of(cls)},
+            **_properties(cls, keys_of(cls)),
+            # the parameters are what is seldom known by heart, but own keys win
+            **dict.fromkeys(common, True),
+        },
     }
-    if required:
-        then["required"] = required
+    if not partly and required_keys(cls):
+        then["required"] = required_keys(cls)
     return {"if": {"properties": {key: {"const": name}}, "required": [key]}, "then": then}
 
 
 def _phase() -> Schema:
-    own = {
-        key: _property(Phase, field)
-        for key, field in keys_of(Phase).items()
-        if key in ("name", "train", "fit")
-    }
-    recipe = {
-        key: _property(Train, field) for key, field in keys_of(Train).items() if key not in RUN_WIDE
-    }
-    data = {
-        key: _property(Data, field) for key, field in keys_of(Data).items() if key != "dataset"
-    }
     return {
         "type": "object",
         "additionalProperties": False,
-        "required": ["name"],
+        "required": required_keys(Phase),
         "properties": {
-            **recipe,
-            **own,
+            **_properties(Train, RECIPE_CHANGES),
+            **_properties(Phase, ("name", "train", "fit")),
             "data": {
                 "type": "object",
                 "additionalProperties": False,
-                "properties": data,
+                "properties": _properties(Data, DATA_CHANGES),
                 "description": help_of(Phase)["data"],
             },
         },

@@ -33,10 +33,15 @@ Plugin = Annotated[
 
 def load_with(file: str, overrides: Iterable[str], plugin: list[str] | None) -> Blueprint:
     """Load a blueprint after its plugins."""
-    for module in plugin or ():
+    load_plugins(plugin)
+    return load(file, overrides)
+
+
+def load_plugins(modules: list[str] | None) -> None:
+    """Import plugins; they may lie in the working folder."""
+    for module in modules or ():
         sys.path.insert(0, "")
         load_plugin(module)
-    return load(file, overrides)
 
 
 def print_json(value: Any) -> None:

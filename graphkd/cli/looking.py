@@ -78,25 +78,42 @@ def explain(
         print(explained(schedule))
 
 
+_FORMATS = {
+    ".svg": "svg",
+    ".mmd": "mermaid",
+    ".mermaid": "mermaid",
+    ".md": "mermaid",
+    ".dot": "dot",
+    ".gv": "dot",
+}
+
+
 def render(
     file: File,
     /,
     *overrides: str,
     format: Annotated[
-        Literal["mermaid", "dot"] | None, Parameter(help="By default that of --out, else mermaid.")
+        Literal["svg", "mermaid", "dot"] | None,
+        Parameter(help="By default what --out ends in (.svg, .mmd, .md, .dot, .gv), else mermaid."),
     ] = None,
     out: Out = None,
     force: Force = False,
     plugin: Plugin = None,
 ) -> None:
-    """Draw the graph of a blueprint as Mermaid or DOT text."""
+    """Draw the graph of a blueprint, as a picture or as Mermaid or DOT text."""
+    from graphkd import inspect
     from graphkd.compile import compile_blueprint
-    from graphkd.inspect import dot, mermaid
 
-    if format is None:
-        format = "dot" if out is not None and out.suffix in (".dot", ".gv") else "mermaid"
-    graph = compile_blueprint(load_with(file, overrides, plugin)).graph
-    write_or_print(mermaid(graph) if format == "mermaid" else dot(graph), out, force=force)
+    suffix = out.suffix.lower() if out is not None else ".mmd"
+    if format is None and suffix not in _FORMATS:
+        hint = did_you_mean(suffix, _FORMATS)
+        raise mistake(f"--out {out}: no picture format ends in '{suffix}'{hint}")
+    draw = {"svg": inspect.svg, "mermaid": inspect.mermaid, "dot": inspect.dot}
+    chosen = format or _FORMATS[suffix]
+    drawn = draw[chosen](compile_blueprint(load_with(file, overrides, plugin)).graph)
+    if chosen == "mermaid" and suffix == ".md":
+        drawn = f"```mermaid\n{drawn}\n```"
+    write_or_print(drawn, out, force=force)
 
 
 def diff(one: File, other: File, /, *, plugin: Plugin = None, as_json: Json = False) -> None:

@@ -5,11 +5,22 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from shlex import quote
 from typing import TYPE_CHECKING, Annotated, Literal
 
 from cyclopts import Parameter
 
-from graphkd.cli.common import File, Force, Json, Out, Plugin, Without, load_with, print_json
+from graphkd.cli.common import (
+    File,
+    Force,
+    Json,
+    Out,
+    Plugin,
+    Without,
+    load_plugins,
+    load_with,
+    print_json,
+)
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -45,41 +56,35 @@ def train(
 
 def resume(folder: Run, /, *, plugin: Plugin = None, as_json: Json = False) -> None:
     """Go on with a run from its newest checkpoint."""
-    from graphkd.component import load_plugin
     from graphkd.run import resume as run
 
-    for module in plugin or ():
-        load_plugin(module)
+    load_plugins(plugin)
     _until_stopped(lambda console: run(folder, console=console), folder, as_json=as_json)
 
 
-def _until_stopped(
-    run: Callable[[Console | None], Result], folder: Path, *, as_json: bool
-) -> None:
+def _until_stopped(run: Callable[[Console | None], Result], folder: Path, *, as_json: bool) -> None:
     from rich.console import Console
 
     from graphkd.run import Stopped
+    from graphkd.run.folder import is_run
     from graphkd.run.table import result_data, result_table
 
     console = Console()
     try:
         result = run(None if as_json else console)
-    except Stopped:
-        print(
-            f"graphkd: stopped after a checkpoint; go on with: graphkd resume {folder}",
-            file=sys.stderr,
-        )
+    except (Stopped, KeyboardInterrupt):
+        # a second Ctrl-C does not wait for the step, and one at the start finds no run yet
+        hint = f"; go on with: graphkd resume {quote(str(folder))}" if is_run(folder) else ""
+        print(f"graphkd: stopped{hint}", file=sys.stderr)
         sys.exit(130)
     if as_json:
         print_json({"folder": str(result.folder), **result_data(result)})
         return
     console.print(result_table(result))
-    console.print(f"run folder: {result.folder}", highlight=False, soft_wrap=True)
-    for name in ("graph.svg", "graph.mmd"):
-        if (result.folder / name).exists():
-            text = f"drawn graph: {result.folder / name}"
-            console.print(text, highlight=False, soft_wrap=True)
-            break
+    print(f"run folder: {result.folder}")
+    drawn = [result.folder / name for name in ("graph.svg", "graph.mmd")]
+    for path in [path for path in drawn if path.exists()][:1]:
+        print(f"drawn graph: {path}")
 
 
 def eval_(
@@ -93,12 +98,10 @@ def eval_(
     """Evaluate all models of a finished run: accuracy, calibration, fidelity."""
     from rich.console import Console
 
-    from graphkd.component import load_plugin
     from graphkd.run.again import evaluate_run
     from graphkd.run.table import result_data, result_table
 
-    for module in plugin or ():
-        load_plugin(module)
+    load_plugins(plugin)
     result = evaluate_run(folder, split=split)
     if as_json:
         print_json(result_data(result))
@@ -113,17 +116,18 @@ def export(
     format: Annotated[
         Literal["timm", "safetensors", "pt2", "onnx"], Parameter(help="What to write.")
     ] = "safetensors",
+    seed: Annotated[
+        int | None, Parameter(help="Which of several seeds; the first by default.")
+    ] = None,
     out: Out = None,
     force: Force = False,
     plugin: Plugin = None,
 ) -> None:
     """Write the student of a finished run, checked to compute the same."""
-    from graphkd.component import load_plugin
     from graphkd.run.export import export_run
 
-    for module in plugin or ():
-        load_plugin(module)
-    for path in export_run(folder, format=format, out=out, force=force):
+    load_plugins(plugin)
+    for path in export_run(folder, format=format, out=out, force=force, seed=seed):
         print(path)
 
 
@@ -145,4 +149,3 @@ def bench(
 
 
 COMMANDS: tuple[Callable[..., None], ...] = (train, resume, eval_, export, bench)
-

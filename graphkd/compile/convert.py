@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import attrs
 
-from graphkd.component import ImageSpec, Socket
+from graphkd.component import ImageSpec, Port, Socket
 from graphkd.graph import (
     Edge,
     Graph,
     Vertex,
     carries_image,
+    cut,
     edges_into,
     vertex,
     vertices,
@@ -26,13 +27,20 @@ class Convert:
 
     component_name = "convert"
     component_kind = "convert"
-    ports = ()
+    ports = (Port("input", "b c h w"),)
 
     image: ImageSpec
 
 
 def convert(graph: Graph) -> Graph:
-    """Put a conversion between every image and the model that reads it."""
+    """Put a conversion between every image and the model that reads it.
+
+    Args:
+        graph: of one phase; `image` of a model that reads images says what it expects.
+
+    Returns:
+        A copy with a vertex `NAME_input` before each such model NAME.
+    """
     made = graph.copy()
     for each in vertices(graph, "model"):
         if each.image is None:
@@ -47,19 +55,21 @@ def _insert(graph: Graph, source: str, model: Vertex, edge: Edge) -> None:
     name = f"{model.name}_input"
     while name in graph:
         name += "_"
-    image: ImageSpec = model.image
-    batch = vertex(graph, source).taps[edge.tap]
+    images = vertex(graph, source)
+    batch = images.taps[edge.tap]
     assert batch is not None
+    image: ImageSpec = model.image
     socket = Socket("b c h w", (batch.shape[0], image.channels, image.height, image.width))
-    graph.add_node(
+    conversion = Vertex(
         name,
-        vertex=Vertex(name, "convert", Convert(image), model.where, "input", taps={"": socket}),
+        "convert",
+        Convert(image),
+        model.where,
+        label="input",
+        taps={"": socket},
+        carries_gradient=images.carries_gradient,
     )
-    keys = [
-        key
-        for key, data in graph.get_edge_data(source, model.name).items()
-        if data["edge"] == edge
-    ]
-    graph.remove_edge(source, model.name, key=keys[0])
+    graph.add_node(name, vertex=conversion)
+    cut(graph, source, model.name, edge)
     graph.add_edge(source, name, edge=attrs.evolve(edge, port="input"))
     graph.add_edge(name, model.name, edge=attrs.evolve(edge, tap=""))

@@ -26,12 +26,22 @@ class Read:
 
 @attrs.frozen
 class Convert:
-    """Bring an image to a model's size, channels and normalization."""
+    """Bring an image to a model's size, channels and normalization.
+
+    Attributes:
+        node: the conversion's vertex.
+        reads: the image, in [0, 1].
+        makes: name of the converted image.
+        image: what the model expects.
+        gradient: whether a graph is recorded, as the image was made by something that learns.
+        frees: values that nobody reads any more.
+    """
 
     node: str
     reads: tuple[Read, ...]
     makes: tuple[str, ...]
     image: ImageSpec
+    gradient: bool = False
     frees: tuple[str, ...] = ()
 
 
@@ -40,10 +50,10 @@ class Forward:
     """Run a model, projector or transform.
 
     Attributes:
-        node: whose module runs.
+        node: whose outputs are computed.
         module: the node that owns the module; another one for a call.
         reads: its inputs.
-        taps: what it computes; empty for a single output.
+        taps: what it computes; one empty name for what is no model.
         makes: names of the values, in the order of `taps`.
         gradient: whether a graph is recorded.
         stops: whether it ends behind the deepest tap.
@@ -85,7 +95,13 @@ class Loss:
 
 @attrs.frozen
 class Measure:
-    """Compute a probe."""
+    """Compute a probe.
+
+    Attributes:
+        node: the probe's vertex; its value has that name.
+        reads: its ports.
+        frees: values that nobody reads any more.
+    """
 
     node: str
     reads: tuple[Read, ...]
@@ -94,7 +110,13 @@ class Measure:
 
 @attrs.frozen
 class Fit:
-    """Hand a batch to a node that is fitted."""
+    """Hand a batch to a node that is fitted.
+
+    Attributes:
+        node: which node.
+        reads: its inputs.
+        frees: values that nobody reads any more.
+    """
 
     node: str
     reads: tuple[Read, ...]
@@ -116,14 +138,23 @@ class Backward:
 
 @attrs.frozen
 class Step:
-    """Update the parameters of these nodes."""
+    """Update the parameters of these nodes.
+
+    Attributes:
+        nodes: vertices whose parameters change.
+    """
 
     nodes: tuple[str, ...]
 
 
 @attrs.frozen
 class Update:
-    """Move a node's averaged weights towards its weights."""
+    """Move a node's averaged weights towards its weights.
+
+    Attributes:
+        node: which node.
+        decay: what stays of the average, no unit, 0 to 1.
+    """
 
     node: str
     decay: float
@@ -131,7 +162,11 @@ class Update:
 
 @attrs.frozen
 class Record:
-    """Write the losses down, every n steps."""
+    """Write the losses down.
+
+    Attributes:
+        every: number of steps between two records.
+    """
 
     every: int
 

@@ -13,14 +13,14 @@ from graphkd.compile.check import check
 from graphkd.compile.convert import convert
 from graphkd.compile.infer import infer
 from graphkd.compile.instructions import PhasePlan, Schedule
-from graphkd.compile.phases import delivered, phases_of
+from graphkd.compile.phases import EVALUATE, delivered, phases_of
 from graphkd.compile.prune import prune
 from graphkd.compile.resolve import resolve
 from graphkd.compile.schedule import schedule
 from graphkd.compile.share import share
-from graphkd.compile.split import EVALUATE, split
+from graphkd.compile.split import split
 from graphkd.errors import BlueprintError, did_you_mean, mistake
-from graphkd.graph import Graph
+from graphkd.graph import Graph, verify
 
 
 @attrs.frozen
@@ -49,6 +49,8 @@ PASSES = (
     Pass(check),
     # needs edges to know which taps are read
     Pass(infer),
+    # the passes below see one phase, with what is alive in it
+    Pass(split, scope="phase"),
     # needs each model's own image size, which infer learns by building it
     Pass(convert, scope="phase"),
     # before share: what nobody reads is not worth sharing
@@ -117,8 +119,8 @@ def analyse(blueprint: Blueprint, *, stages: dict[str, Graph] | None = None) -> 
 def _plan(
     graph: Graph, phase: Phase, without: Collection[str], stages: dict[str, Graph]
 ) -> PhasePlan:
-    part = split(graph, phase)
-    stages[f"split:{phase.name}"] = part
+    part = graph.copy()
+    part.graph["phase"] = phase
     for each in PASSES:
         if each.scope == "phase" and each.name not in without:
             part = _timed(each, part)
@@ -127,6 +129,7 @@ def _plan(
 
 
 def _timed(each: Pass, graph: Graph) -> Graph:
+    """Run a pass, note how long it took, and check what it made."""
     start = time.perf_counter()
     made = each.run(graph)
     seconds: dict[str, Any] = {
@@ -134,6 +137,7 @@ def _timed(each: Pass, graph: Graph) -> Graph:
         each.name: time.perf_counter() - start,
     }
     made.graph["seconds"] = seconds
+    verify(made)
     return made
 
 

@@ -2,13 +2,22 @@
 
 from __future__ import annotations
 
-import networkx as nx
-
 from graphkd.blueprint.model import Blueprint, Phase
-from graphkd.graph import Graph, edges_into, vertex, vertices
-from graphkd.graph.model import flow_of
+from graphkd.graph import (
+    Graph,
+    Vertex,
+    above,
+    blueprint_of,
+    edges_into,
+    flow_of,
+    owner_of,
+    vertex,
+    vertices,
+)
 
 ONLY_PHASE = "train"
+EVALUATE = "evaluate"
+"""Name of the phase that `compile` adds: it computes each model's logits and the probes."""
 
 
 def phases_of(blueprint: Blueprint) -> tuple[Phase, ...]:
@@ -16,96 +25,95 @@ def phases_of(blueprint: Blueprint) -> tuple[Phase, ...]:
     return tuple(blueprint.phases) or (Phase(ONLY_PHASE),)
 
 
-def learning_nodes(graph: Graph, phase: Phase) -> frozenset[str]:
-    """Name the nodes whose own parameters may change in a phase.
+def trains(phase: Phase) -> bool:
+    """Say whether a phase trains; one that only fits does not."""
+    return bool(phase.train or not phase.fit)
 
-    Models learn when the phase names them, or when it names none and their type learns. A node that
-    borrows a module learns with its owner. Projectors always learn.
+
+def learning_nodes(graph: Graph, phase: Phase) -> frozenset[str]:
+    """Name the vertices whose parameters may change in a phase, if a flow teaches them.
+
+    Models learn when the phase names them, or when it names none and their type learns; projectors
+    always. A call learns with the model that it calls.
     """
-    named = set(phase.train)
-    learning = set()
-    for each in vertices(graph):
-        learns = getattr(each.component, "learns", each.kind == "projector")
-        if each.settings is not None and each.kind != "projector" and named:
-            learns = each.name in named
-        if learns and each.kind != "data":
-            learning.add(each.name)
-    lent = [
-        (source, target)
-        for source, target, data in graph.edges(data=True)
-        if data["edge"].kind == "weights"
-    ]
-    for source, target in lent:
-        if source in learning:
-            learning.add(target)
-    return frozenset(learning)
+    if not trains(phase):
+        return frozenset()
+    owners = {each.name for each in vertices(graph) if _may_learn(each, phase)}
+    return frozenset(name for name in graph if owner_of(graph, name) in owners)
+
+
+def _may_learn(each: Vertex, phase: Phase) -> bool:
+    if each.kind == "projector":
+        return True
+    if each.kind in ("model", "transform") and phase.train:
+        return each.name in phase.train
+    return bool(getattr(each.component, "learns", False))
 
 
 def reached(graph: Graph, loss: str) -> frozenset[str]:
-    """Name the vertices that the gradient of a loss comes to."""
-    passing = nx.DiGraph(
-        (source, target)
-        for source, target, data in graph.edges(data=True)
-        if data["edge"].kind in ("learner", "signal")
+    """Name the vertices that the gradient of a loss comes to, owners of borrowed modules too."""
+    starts = [source for source, _ in edges_into(graph, loss, "learner")]
+    passed = above(graph, starts, "learner", "signal")
+    return frozenset(above(graph, passed, "weights"))
+
+
+def reached_within(graph: Graph, loss: str) -> frozenset[str]:
+    """Name those that the flow's `into` leaves of `reached`, without the flow's own projectors."""
+    each = vertex(graph, loss)
+    into = flow_of(graph, each).into
+    return frozenset(
+        name
+        for name in reached(graph, loss)
+        if vertex(graph, name).flow != each.flow and (not into or name in into)
     )
-    starts = [source for source, edge in edges_into(graph, loss, "learner")]
-    found: set[str] = set(starts)
-    for start in starts:
-        if start in passing:
-            found |= nx.ancestors(passing, start)
-    return frozenset(found)
 
 
 def learners(graph: Graph, loss: str, phase: Phase) -> frozenset[str]:
     """Name the nodes that a flow teaches in a phase, its own projectors left out."""
-    learning = learning_nodes(graph, phase)
-    flow = vertex(graph, loss).flow
-    into = flow_of(graph, vertex(graph, loss)).into
-    return frozenset(
-        name
-        for name in reached(graph, loss) & learning
-        if vertex(graph, name).flow != flow and (not into or name in into)
-    )
+    return reached_within(graph, loss) & learning_nodes(graph, phase)
 
 
 def alive_losses(graph: Graph, phase: Phase) -> tuple[str, ...]:
     """Name the losses of the flows that teach somebody in a phase, in the blueprint's order."""
-    if phase.fit and not phase.train:
-        return ()
-    alive = []
-    for each in vertices(graph, "loss"):
-        allowed = flow_of(graph, each).phases
-        if (not allowed or phase.name in allowed) and learners(graph, each.name, phase):
-            alive.append(each.name)
-    return tuple(alive)
+    return tuple(
+        each.name
+        for each in vertices(graph, "loss")
+        if is_allowed(graph, each, phase) and learners(graph, each.name, phase)
+    )
+
+
+def is_allowed(graph: Graph, loss: Vertex, phase: Phase) -> bool:
+    """Say whether a flow's `phases` let it be alive in a phase."""
+    named = flow_of(graph, loss).phases
+    return not named or phase.name in named
+
+
+def taught(graph: Graph, phase: Phase) -> frozenset[str]:
+    """Name the vertices whose parameters change in a phase: learners and their flows' projectors.
+
+    Other learning nodes are frozen in it, as nothing would change them.
+    """
+    alive = alive_losses(graph, phase)
+    flows = {vertex(graph, loss).flow for loss in alive}
+    found = {each.name for each in vertices(graph, "projector") if each.flow in flows}
+    for loss in alive:
+        found |= {owner_of(graph, name) for name in learners(graph, loss, phase)}
+    return frozenset(name for name in graph if owner_of(graph, name) in found)
 
 
 def knowledge_sources(graph: Graph, loss: str) -> frozenset[str]:
     """Name the models whose outputs a loss takes as knowledge."""
-    passing = nx.DiGraph(
-        (source, target)
-        for source, target, data in graph.edges(data=True)
-        if data["edge"].kind == "signal"
-    )
-    found: set[str] = set()
-    for name in (loss, *_own_projectors(graph, loss)):
-        for source, _ in edges_into(graph, name, "knowledge"):
-            found.add(source)
-            if source in passing:
-                found |= nx.ancestors(passing, source)
-    return frozenset(name for name in found if vertex(graph, name).kind == "model")
-
-
-def _own_projectors(graph: Graph, loss: str) -> list[str]:
     flow = vertex(graph, loss).flow
-    return [each.name for each in vertices(graph, "projector") if each.flow == flow]
+    own = [each.name for each in vertices(graph, "projector") if each.flow == flow]
+    direct = [source for name in (loss, *own) for source, _ in edges_into(graph, name, "knowledge")]
+    found = above(graph, direct, "signal")
+    return frozenset(name for name in found if vertex(graph, name).kind == "model")
 
 
 def delivered(graph: Graph) -> tuple[str, ...]:
     """Name the nodes that the run hands back."""
-    blueprint: Blueprint = graph.graph["blueprint"]
-    if blueprint.deliver:
-        return blueprint.deliver
-    return tuple(
-        each.name for each in vertices(graph, "model") if getattr(each.component, "delivered", False)
+    return blueprint_of(graph).deliver or tuple(
+        each.name
+        for each in vertices(graph, "model")
+        if getattr(each.component, "delivered", False)
     )

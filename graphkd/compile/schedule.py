@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any, TypeVar
+from collections.abc import Collection
+from typing import Any
 
 import attrs
-import networkx as nx
 
-from graphkd.blueprint.model import Blueprint, data_of, recipe_of
+from graphkd.blueprint.model import data_of, recipe_of
 from graphkd.compile.instructions import (
     Backward,
     Convert,
@@ -22,9 +22,18 @@ from graphkd.compile.instructions import (
     Step,
     Update,
 )
-from graphkd.component import ports_of
-from graphkd.graph import Graph, Vertex, edges_into, vertex, vertices
-from graphkd.graph.model import flow_of
+from graphkd.graph import (
+    Graph,
+    Vertex,
+    blueprint_of,
+    borrows,
+    flow_of,
+    in_order,
+    inputs_of,
+    owner_of,
+    vertex,
+    vertices,
+)
 
 
 def schedule(graph: Graph) -> PhasePlan:
@@ -34,18 +43,23 @@ def schedule(graph: Graph) -> PhasePlan:
         graph: of one phase, after the passes before.
 
     Returns:
-        The plan of the phase. Forwards come as early as the blueprint's order allows, losses in the
-        order of the flows, so that sums are added in the order in which they were written.
+        The plan of the phase. Forwards come before losses, as early as the blueprint's order
+        allows; losses in the order of the flows, so that sums are added as they were written.
     """
-    blueprint: Blueprint = graph.graph["blueprint"]
+    blueprint = blueprint_of(graph)
     phase = graph.graph["phase"]
     recipe = recipe_of(blueprint, phase)
-    body = [made for name in _order(graph) for made in _instruction(graph, vertex(graph, name))]
+    last = {"loss", "probe"}
+    names = in_order(graph, rank=lambda name: vertex(graph, name).kind in last)
+    body = [made for name in names for made in _instructions(graph, vertex(graph, name))]
     trained = _trained(graph)
     return PhasePlan(
         name=phase.name,
         graph=graph,
-        instructions=(*_freed(body, _wanted(graph)), *_ending(graph, body, trained, recipe.log_every)),
+        instructions=(
+            *_freed(body, results=_results(graph)),
+            *_ending(graph, body, trained, log_every=recipe.log_every),
+        ),
         trained=trained,
         recipe=recipe,
         data=data_of(blueprint, phase),
@@ -53,50 +67,33 @@ def schedule(graph: Graph) -> PhasePlan:
     )
 
 
-def _order(graph: Graph) -> list[str]:
-    """Order forwards first, then losses in the order of their flows."""
-    rank = {"loss": 1, "probe": 1}
-    places = {name: index for index, name in enumerate(graph.nodes)}
-
-    def key(name: str) -> tuple[int, int]:
-        return rank.get(vertex(graph, name).kind, 0), places[name]
-
-    order = nx.DiGraph()
-    order.add_nodes_from(graph.nodes)
-    order.add_edges_from((a, b) for a, b, _ in graph.edges if a != b)
-    return list(nx.lexicographical_topological_sort(order, key=key))
-
-
-def _instruction(graph: Graph, each: Vertex) -> list[Instruction]:
+def _instructions(graph: Graph, each: Vertex) -> list[Instruction]:
     if each.same_as or each.kind == "data":
         return []
     reads = _reads(graph, each)
     match each.kind:
         case "convert":
             image = each.component.image
-            return [Convert(each.name, reads, (value_name(each.name, ""),), image)]
+            made = (value_name(each.name, ""),)
+            return [Convert(each.name, reads, made, image, gradient=each.carries_gradient)]
         case "loss":
             flow = flow_of(graph, each)
-            return [
-                Loss(each.name, each.label, reads, flow.weight, flow.every, flow.into)
-            ]
+            return [Loss(each.name, each.label, reads, flow.weight, flow.every, flow.into)]
         case "probe":
             return [Measure(each.name, reads)]
-    forward: list[Instruction] = []
-    if each.taps:
-        forward.append(_forward(graph, each, reads))
+    made_here: list[Instruction] = []
     if each.name in graph.graph["phase"].fit:
-        forward.insert(0, Fit(each.name, reads))
-    return forward
+        made_here.append(Fit(each.name, reads))
+    if each.taps:
+        made_here.append(_forward(graph, each, reads))
+    return made_here
 
 
 def _forward(graph: Graph, each: Vertex, reads: tuple[Read, ...]) -> Forward:
-    owners = [source for source, _ in edges_into(graph, each.name, "weights")]
-    borrows = getattr(each.component, "borrows", False)
     taps = tuple(each.taps) if each.kind == "model" else ("",)
     return Forward(
         node=each.name,
-        module=owners[0] if borrows else each.name,
+        module=owner_of(graph, each.name),
         reads=reads,
         taps=taps,
         makes=tuple(value_name(each.name, tap) for tap in taps),
@@ -111,44 +108,35 @@ def value_name(node: str, tap: str) -> str:
 
 
 def _reads(graph: Graph, each: Vertex) -> tuple[Read, ...]:
-    ports = {port.name: index for index, port in enumerate(ports_of(each.component))}
-    found = []
-    for source, edge in edges_into(graph, each.name):
-        if edge.kind == "weights":
-            continue
-        single = vertex(graph, source).kind in ("convert", "projector", "transform")
-        value = value_name(source, "" if single else edge.tap)
-        detach = edge.kind == "knowledge" and vertex(graph, source).carries_gradient
-        found.append((ports.get(edge.port, 0), edge.position, Read(value, detach)))
-    return tuple(read for _, _, read in sorted(found, key=lambda each: each[:2]))
+    return tuple(
+        Read(
+            value_name(source, edge.tap),
+            detach=edge.kind == "knowledge" and vertex(graph, source).carries_gradient,
+        )
+        for source, edge in inputs_of(graph, each.name)
+    )
 
 
-Made = TypeVar("Made", bound=Any)
+def _results(graph: Graph) -> set[str]:
+    """Name the values that are read when the step is over: logits of an evaluation."""
+    return {value_name(name, "logits") for name in _computing(graph)}
 
 
-def _wanted(graph: Graph) -> set[str]:
-    """Name the values that are read from outside the schedule: logits of models that are sinks."""
+def _computing(graph: Graph) -> list[str]:
     sinks = [vertex(graph, name) for name in graph.graph["sinks"]]
-    return {value_name(each.same_as or each.name, "logits") for each in sinks}
+    return [each.same_as or each.name for each in sinks if each.kind == "model"]
 
 
-def _freed(body: list[Made], wanted: set[str]) -> list[Made]:
+def _freed(body: list[Any], *, results: Collection[str]) -> list[Any]:
     """Say at each instruction which values are read there for the last time."""
-    last: dict[str, int] = {}
-    for index, each in enumerate(body):
-        for read in each.reads:
-            last[read.value] = index
+    last = {read.value: index for index, each in enumerate(body) for read in each.reads}
     return [
         attrs.evolve(
             each,
             frees=tuple(
-                dict.fromkeys(
-                    read.value
-                    for read in each.reads
-                    if last[read.value] == index
-                    and read.value not in wanted
-                    and not read.value.startswith("data.")
-                )
+                value
+                for value in dict.fromkeys(read.value for read in each.reads)
+                if last[value] == index and value not in results and not value.startswith("data.")
             ),
         )
         for index, each in enumerate(body)
@@ -157,21 +145,20 @@ def _freed(body: list[Made], wanted: set[str]) -> list[Made]:
 
 def _trained(graph: Graph) -> tuple[str, ...]:
     return tuple(
-        each.name
-        for each in vertices(graph, "model", "projector", "transform", "loss")
-        if each.learns and not getattr(each.component, "borrows", False)
+        each.name for each in vertices(graph) if each.learns and not borrows(graph, each.name)
     )
 
 
 def _ending(
-    graph: Graph, body: list[Instruction], trained: tuple[str, ...], log_every: int
+    graph: Graph, body: list[Instruction], trained: tuple[str, ...], *, log_every: int
 ) -> list[Instruction]:
-    losses = [each for each in body if isinstance(each, Loss)]
-    if not losses:
-        return []
+    """Say what follows the losses: a backward for each group of flows, then the update."""
     groups: dict[tuple[str, ...], list[str]] = {}
-    for each in losses:
-        groups.setdefault(each.into, []).append(each.node)
+    for each in body:
+        if isinstance(each, Loss):
+            groups.setdefault(each.into, []).append(each.node)
+    if not groups:
+        return []
     ending: list[Instruction] = [Backward(tuple(names), into) for into, names in groups.items()]
     ending.append(Step(trained))
     for name in trained:

@@ -5,75 +5,66 @@ from __future__ import annotations
 from collections.abc import Hashable
 
 import attrs
-import networkx as nx
 
-from graphkd.graph import Graph, edges_into, vertex, with_vertices
-from graphkd.graph.model import Edge
+from graphkd.graph import (
+    Graph,
+    cut,
+    edges_out_of,
+    in_order,
+    inputs_of,
+    owner_of,
+    vertex,
+    with_vertices,
+)
 
 
 def share(graph: Graph) -> Graph:
-    """Merge vertices that run the same module on the same inputs in the same mode.
+    """Merge vertices that must give the same values.
 
-    Conversions to the same size and normalization are merged, and calls of one model on one input.
+    Conversions to the same size and normalization are merged, and calls of one model on the same
+    inputs where it does not learn. One that learns runs as often as it is called: each of its
+    forwards draws its own dropout and moves its running statistics.
+
+    Args:
+        graph: of one phase.
 
     Returns:
         A copy in which the later of two equal vertices says `same_as`; its readers read the first.
     """
-    made = graph.copy()
+    made = graph
     first: dict[Hashable, str] = {}
-    for name in list(nx.lexicographical_topological_sort(nx.DiGraph(graph), key=_order(graph))):
+    # what a vertex reads is merged before it, so that equal inputs have equal names
+    for name in in_order(graph):
         key = _identity(made, name)
         if key is None:
             continue
-        if key not in first:
+        if key in first:
+            made = _merged(made, first[key], name)
+        else:
             first[key] = name
-            continue
-        made = _merged(made, first[key], name)
-    return made
-
-
-def _order(graph: Graph) -> dict[str, int] | object:
-    places = {name: index for index, name in enumerate(graph.nodes)}
-    return places.__getitem__
+    return made if made is not graph else graph.copy()
 
 
 def _identity(graph: Graph, name: str) -> Hashable | None:
+    """Say what the values of a vertex depend on; None where it must not be merged."""
     each = vertex(graph, name)
     inputs = tuple(
-        sorted(
-            (edge.port, edge.position, source, edge.tap, edge.kind)
-            for source, edge in edges_into(graph, name)
-            if edge.kind != "weights"
-        )
+        (edge.port, edge.position, source, edge.tap, edge.kind)
+        for source, edge in inputs_of(graph, name)
     )
     if each.kind == "convert":
-        return ("convert", each.component, inputs)
-    if each.kind == "model":
-        owners = [source for source, _ in edges_into(graph, name, "weights")]
-        borrows = getattr(each.component, "borrows", False)
-        return ("model", owners[0] if borrows else name, inputs, each.learns)
+        return "convert", each.component, inputs
+    if each.kind == "model" and each.taps and not each.learns:
+        return "model", owner_of(graph, name), inputs
     return None
 
 
 def _merged(graph: Graph, kept: str, gone: str) -> Graph:
+    """Return a copy in which those who read `gone` read `kept`."""
     one, other = vertex(graph, kept), vertex(graph, gone)
-    taps = {**one.taps, **other.taps}
-    made = with_vertices(
-        graph,
-        [
-            attrs.evolve(one, taps=taps, stops=one.stops and other.stops),
-            attrs.evolve(other, same_as=kept, taps={}),
-        ],
-    )
-    edges: list[tuple[str, str, Edge]] = [
-        (source, target, data["edge"])
-        for source, target, data in graph.out_edges(gone, data=True)
-        if data["edge"].kind != "weights"
-    ]
-    for source, target, edge in edges:
-        keys = [k for k, d in made.get_edge_data(source, target).items() if d["edge"] == edge]
-        made.remove_edge(source, target, key=keys[0])
+    computing = attrs.evolve(one, taps={**one.taps, **other.taps}, stops=one.stops and other.stops)
+    made = with_vertices(graph, [computing, attrs.evolve(other, same_as=kept, taps={})])
+    for target, edge in edges_out_of(graph, gone, "signal", "knowledge", "learner"):
+        cut(made, gone, target, edge)
         made.add_edge(kept, target, edge=edge)
     return made
-
-

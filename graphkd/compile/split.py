@@ -3,61 +3,65 @@
 from __future__ import annotations
 
 import attrs
-import networkx as nx
 
-from graphkd.blueprint.model import Phase
-from graphkd.compile.phases import alive_losses, learning_nodes
-from graphkd.graph import Graph, Vertex, edges_into, vertices, with_vertices
+from graphkd.compile.phases import EVALUATE, alive_losses, taught
+from graphkd.graph import (
+    Graph,
+    Vertex,
+    above,
+    edges_into,
+    in_order,
+    keep,
+    vertex,
+    vertices,
+    with_vertices,
+)
 
-EVALUATE = "evaluate"
 
-
-def split(graph: Graph, phase: Phase) -> Graph:
-    """Leave out the flows that sleep in a phase.
+def split(graph: Graph) -> Graph:
+    """Leave out the flows that sleep in a phase, and the probes where it trains.
 
     Args:
-        graph: the whole graph, inferred.
-        phase: which phase. The phase called `evaluate` has no flows, but the probes.
+        graph: the whole graph, inferred; `graph.graph["phase"]` is the phase. The one called
+            `evaluate` has no flows, but the probes.
 
     Returns:
-        A copy whose `graph.graph["phase"]` is the phase; its vertices know whether they learn.
+        A copy whose `graph.graph["sinks"]` names what the phase is for; its vertices know whether
+        they learn, which needs a flow that is alive.
     """
+    phase = graph.graph["phase"]
     evaluating = phase.name == EVALUATE
     alive = () if evaluating else alive_losses(graph, phase)
-    learning = frozenset() if evaluating else learning_nodes(graph, phase)
-    gone = [each.name for each in vertices(graph, "loss") if each.name not in alive]
-    flows = {each.flow for each in vertices(graph, "loss") if each.name in alive}
-    gone += [
-        each.name
-        for each in vertices(graph, "projector")
-        if each.flow is not None and each.flow not in flows
-    ]
-    if not evaluating:
-        gone += [each.name for each in vertices(graph, "probe")]
-    kept = graph.copy()
-    kept.remove_nodes_from(gone)
-    kept.graph["phase"] = phase
-    kept.graph["sinks"] = _sinks(kept, phase)
-    return with_vertices(kept, _marked(kept, learning))
+    learning = frozenset[str]() if evaluating else taught(graph, phase)
+    flows = {vertex(graph, loss).flow for loss in alive}
+    part = keep(graph, [each.name for each in vertices(graph) if _stays(each, flows, evaluating)])
+    part.graph["sinks"] = _results(part) if evaluating else (*alive, *phase.fit)
+    return with_vertices(part, _marked(part, learning))
 
 
-def _sinks(graph: Graph, phase: Phase) -> tuple[str, ...]:
-    if phase.name == EVALUATE:
-        models = [each.name for each in vertices(graph, "model") if "logits" in each.taps]
-        return (*models, *(each.name for each in vertices(graph, "probe")))
-    return (*(each.name for each in vertices(graph, "loss")), *phase.fit)
+def _stays(each: Vertex, flows: set[int | None], evaluating: bool) -> bool:
+    if each.kind == "probe":
+        return evaluating
+    return each.flow is None or each.flow in flows
+
+
+def _results(graph: Graph) -> tuple[str, ...]:
+    """Name what an evaluation computes: models with logits, and probes."""
+    models = [each.name for each in vertices(graph, "model") if "logits" in each.taps]
+    return (*models, *(each.name for each in vertices(graph, "probe")))
 
 
 def _marked(graph: Graph, learning: frozenset[str]) -> list[Vertex]:
+    changing = learning | {
+        each.name for each in vertices(graph, "loss") if hasattr(each.component, "build")
+    }
     carrying: set[str] = set()
     marked = []
-    for name in nx.topological_sort(nx.DiGraph(graph)):
-        each: Vertex = graph.nodes[name]["vertex"]
-        learns = name in learning or (each.kind == "loss" and hasattr(each.component, "build"))
-        inherits = any(
-            source in carrying for source, _ in edges_into(graph, name, "signal", "learner")
-        )
-        if learns or inherits:
+    for name in in_order(graph):
+        sources = {source for source, _ in edges_into(graph, name, "signal", "learner")}
+        # a part that a learning node lends is trained wherever it stands
+        if sources & carrying or above(graph, [name], "weights") & changing:
             carrying.add(name)
-        marked.append(attrs.evolve(each, learns=learns, carries_gradient=name in carrying))
+        learns, carries = name in changing, name in carrying
+        marked.append(attrs.evolve(vertex(graph, name), learns=learns, carries_gradient=carries))
     return marked

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import importlib.metadata
+import sys
 from collections.abc import Callable, Mapping
 from functools import cache
 from typing import Any, TypeVar
@@ -19,6 +20,15 @@ Class = TypeVar("Class", bound=type)
 Function = TypeVar("Function", bound=Callable[..., Any])
 
 
+class NameTakenError(ValueError):
+    """Two components, or two models, want the same name."""
+
+
+def _path(thing: Any) -> str:
+    # a module that is imported again brings the same thing as another object
+    return f"{thing.__module__}.{thing.__qualname__}"
+
+
 def component(kind: str, name: str) -> Callable[[Class], Class]:
     """Register an `@attrs.frozen` class as a component.
 
@@ -27,20 +37,18 @@ def component(kind: str, name: str) -> Callable[[Class], Class]:
         name: how blueprints call it, lower case with underscores.
 
     Raises:
-        ValueError: the kind is unknown, or another class has the name.
+        ValueError: the kind is unknown.
+        NameTakenError: another class has the name.
     """
     if kind not in KINDS:
         raise ValueError(f"component kind '{kind}' is none of {', '.join(KINDS)}")
 
     def register(cls: Class) -> Class:
         taken = _components.get((kind, name))
-        if taken is not None and (taken.__module__, taken.__qualname__) != (
-            cls.__module__,
-            cls.__qualname__,
-        ):
-            raise ValueError(f"{kind} '{name}' is already {taken.__module__}.{taken.__qualname__}")
-        cls.component_kind = kind
-        cls.component_name = name
+        if taken is not None and _path(taken) != _path(cls):
+            raise NameTakenError(f"{kind} '{name}' is {_path(taken)} already")
+        made: Any = cls
+        made.component_kind, made.component_name = kind, name
         _components[kind, name] = cls
         return cls
 
@@ -52,11 +60,18 @@ def register_model(name: str) -> Callable[[Function], Function]:
 
     The function takes `num_classes` and `in_chans` and the blueprint's `args`. The module may carry
     `graphkd_taps`, a dict from tap name to module path (`{"stage1": "layer1"}`).
+
+    Raises:
+        ValueError: the name is that of a library's model.
+        NameTakenError: another function has the name.
     """
 
     def register(build: Function) -> Function:
         if "/" in name:
             raise ValueError(f"model name '{name}' must not hold '/': that is for timm/NAME")
+        taken = _models.get(name)
+        if taken is not None and _path(taken) != _path(build):
+            raise NameTakenError(f"model '{name}' is {_path(taken)} already")
         _models[name] = build
         return build
 
@@ -72,15 +87,26 @@ def _load_entry_points() -> None:
 def load_plugin(module: str) -> None:
     """Import a module that registers components; only ever called for `--plugin`.
 
+    It is looked for in the current folder first, as `python -m` does.
+
     Raises:
-        BlueprintError: there is no such module.
+        BlueprintError: there is no such module, or a name that it registers is taken.
     """
+    if not all(part.isidentifier() for part in module.split(".")):
+        raise mistake(f"--plugin {module}: is no name of a module, like package.module")
+    # first, so that the plugin is what is blamed for a name that is taken
+    _load_entry_points()
+    if "" not in sys.path:
+        sys.path.insert(0, "")
     try:
         importlib.import_module(module)
     except ModuleNotFoundError as error:
         if error.name and module.split(".")[0] == error.name.split(".")[0]:
-            raise mistake(f"--plugin {module}: no such module on Python's path") from error
+            hint = f"; write --plugin {module[:-3]}" if module.endswith(".py") else ""
+            raise mistake(f"--plugin {module}: no such module on Python's path{hint}") from error
         raise
+    except NameTakenError as error:
+        raise mistake(f"--plugin {module}: {error}") from error
 
 
 def names(kind: str) -> tuple[str, ...]:

@@ -1,4 +1,4 @@
-"""Vertices and edges of the graph, and the few questions that everyone asks of it.
+"""Vertices and edges of the graph, and how they are looked up and replaced.
 
 The graph is a `networkx.MultiDiGraph`. Each node holds a `Vertex`, each edge an `Edge`. Edges point
 the way values go in a forward: models to losses. Passes return changed copies.
@@ -7,17 +7,18 @@ the way values go in a forward: models to losses. Passes return changed copies.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from typing import Any, Literal
+from typing import Any, Literal, TypeAlias
 
 import attrs
 import networkx as nx
 
-from graphkd.blueprint.model import Flow, Node, Where
+from graphkd.blueprint.model import Blueprint, Flow, Node, Where
 from graphkd.component import Socket
 from graphkd.errors import Problem
 
-Graph = nx.MultiDiGraph
+Graph: TypeAlias = nx.MultiDiGraph
 Kind = Literal["data", "model", "projector", "transform", "probe", "loss", "convert"]
+EdgeKind = Literal["signal", "knowledge", "learner", "weights"]
 
 
 @attrs.frozen
@@ -25,9 +26,9 @@ class Cost:
     """What a vertex costs, of one sample where not said otherwise.
 
     Attributes:
-        parameters: number of trainable and frozen parameters.
-        parameter_bytes: bytes of parameters and buffers.
-        flops: floating-point operations of a forward.
+        parameters: number of trainable and frozen parameters that are its own, none borrowed.
+        parameter_bytes: bytes of these parameters and of its own buffers.
+        flops: floating-point operations of a forward; a multiplication and an addition are two.
         activation_bytes: bytes of all intermediate results of a forward.
     """
 
@@ -44,7 +45,7 @@ class Vertex:
     Attributes:
         name: unique, without dots; modules and checkpoints are keyed by it.
         kind: what it is.
-        component: its parameters; None for the data.
+        component: its parameters; of the data the data set.
         where: its path in the blueprint.
         label: how people see it.
         settings: the blueprint's node; None for flows' parts and the data.
@@ -52,7 +53,7 @@ class Vertex:
         taps: outputs that somebody reads, with what they carry once inferred.
         image: what a model wants `data.image` converted to.
         cost: what it costs, once inferred.
-        learns: its parameters change in this phase.
+        learns: its parameters change in this phase; of a call, its owner's.
         carries_gradient: its outputs depend on something that learns in this phase.
         stops: its forward ends behind the deepest tap that is read.
         same_as: the vertex whose result it takes over instead of computing it again.
@@ -82,12 +83,12 @@ class Edge:
         kind: `signal`: an input; `knowledge`: the gradient stops here; `learner`: the gradient of a
             flow comes this way; `weights`: the target uses the source's module.
         tap: tap of the source; for `weights` the field of the target.
-        port: port of the target.
+        port: port of the target; for `weights` the field of the target.
         position: place among the taps of a port that reads several.
         where: its path in the blueprint.
     """
 
-    kind: Literal["signal", "knowledge", "learner", "weights"]
+    kind: EdgeKind
     tap: str
     port: str
     position: int = 0
@@ -108,21 +109,24 @@ def vertices(graph: Graph, *kinds: str) -> Iterator[Vertex]:
             yield each
 
 
-def is_kind(graph: Graph, name: str, *kinds: str) -> bool:
-    """Say whether a vertex is of one of these kinds."""
-    return vertex(graph, name).kind in kinds
-
-
 def edges_into(graph: Graph, name: str, *kinds: str) -> list[tuple[str, Edge]]:
-    """Return the source and edge of each input, ports and positions in order of wiring."""
+    """Return the source and edge of each input of these kinds (all without), in any order."""
     found = [(source, data["edge"]) for source, _, data in graph.in_edges(name, data=True)]
     return [(source, edge) for source, edge in found if not kinds or edge.kind in kinds]
 
 
 def edges_out_of(graph: Graph, name: str, *kinds: str) -> list[tuple[str, Edge]]:
-    """Return the target and edge of each output."""
+    """Return the target and edge of each output of these kinds (all without), in any order."""
     found = [(target, data["edge"]) for _, target, data in graph.out_edges(name, data=True)]
     return [(target, edge) for target, edge in found if not kinds or edge.kind in kinds]
+
+
+def cut(graph: Graph, source: str, target: str, edge: Edge) -> None:
+    """Take an edge out, in place: for a pass on its own copy."""
+    keys = [
+        key for key, data in graph.get_edge_data(source, target).items() if data["edge"] == edge
+    ]
+    graph.remove_edge(source, target, key=keys[0])
 
 
 def with_vertices(graph: Graph, changed: Iterable[Vertex]) -> Graph:
@@ -133,10 +137,21 @@ def with_vertices(graph: Graph, changed: Iterable[Vertex]) -> Graph:
     return copy
 
 
+def blueprint_of(graph: Graph) -> Blueprint:
+    """Return the blueprint that a graph was made from."""
+    found: Blueprint = graph.graph["blueprint"]
+    return found
+
+
+def problem(graph: Graph, message: str, where: Where) -> Problem:
+    """Make the problem of something that stands at a path of the blueprint."""
+    return Problem(message, blueprint_of(graph).place(*where))
+
+
 def report(graph: Graph, problems: Iterable[Problem]) -> Graph:
-    """Return a copy of the graph with more problems on its list."""
+    """Return a copy of the graph with more problems on its list, each once."""
     copy = graph.copy()
-    copy.graph["problems"] = (*graph.graph.get("problems", ()), *problems)
+    copy.graph["problems"] = tuple(dict.fromkeys((*graph.graph.get("problems", ()), *problems)))
     return copy
 
 
@@ -148,10 +163,9 @@ def describe_vertex(each: Vertex) -> str:
 def flow_of(graph: Graph, each: Vertex) -> Flow:
     """Return the flow that a vertex is a part of."""
     assert each.flow is not None
-    flow: Flow = graph.graph["blueprint"].flows[each.flow]
-    return flow
+    return blueprint_of(graph).flows[each.flow]
 
 
 def carries_image(edge: Edge) -> bool:
     """Say whether an edge brings an image in [0, 1], which each model converts for itself."""
-    return edge.kind == "signal" and (edge.tap == "image" or edge.tap.startswith("view"))
+    return edge.kind == "signal" and edge.tap == "image"

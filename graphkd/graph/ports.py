@@ -2,75 +2,83 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from graphkd.component import Socket
 
-Sizes = dict[str, "int | tuple[int, ...]"]
+REST = "..."
+Size = int | tuple[int, ...]
+Sizes = dict[str, Size]
 
 
-def match(pattern: str, socket: Socket, bound: Mapping[str, int | tuple[int, ...]]) -> Sizes | None:
+def match(pattern: str, socket: Socket, bound: Mapping[str, Size]) -> Sizes | None:
     """Unify a port's axes with a socket's sizes.
 
     Args:
-        pattern: axis words; alternatives with `|`; `...` takes any axes; a number is itself.
+        pattern: axis words; alternatives with `|`; one `...` takes any axes; a number is itself.
         socket: what arrives.
         bound: sizes that earlier ports of the component gave to axis words.
 
     Returns:
-        All sizes after the match, or None when no alternative fits.
+        All sizes after the match with the first alternative that fits, None when none does.
     """
     for alternative in pattern.split("|"):
-        sizes = _match_one(alternative.split(), socket.shape, bound)
+        parts = _paired(alternative.split(), socket.shape)
+        sizes = None if parts is None else _unified(parts, bound)
         if sizes is not None:
             return sizes
     return None
 
 
-def _match_one(
-    words: list[str], shape: tuple[int, ...], bound: Mapping[str, int | tuple[int, ...]]
-) -> Sizes | None:
-    sizes: Sizes = dict(bound)
-    parts: list[tuple[str, int | tuple[int, ...]]]
-    if "..." in words:
-        head = words.index("...")
-        tail = len(words) - head - 1
-        if len(shape) < head + tail:
-            return None
-        middle = shape[head : len(shape) - tail]
-        parts = [
-            *zip(words[:head], shape[:head], strict=True),
-            ("...", middle),
-            *zip(words[head + 1 :], shape[len(shape) - tail :], strict=True),
-        ]
-    elif len(words) == len(shape):
-        parts = list(zip(words, shape, strict=True))
-    else:
+def _paired(words: Sequence[str], shape: tuple[int, ...]) -> list[tuple[str, Size]] | None:
+    """Pair each axis word with its size; None when there are not as many."""
+    if REST not in words:
+        return list(zip(words, shape, strict=True)) if len(words) == len(shape) else None
+    assert words.count(REST) == 1, f"a port's pattern has several '...': {' '.join(words)}"
+    head = words.index(REST)
+    tail = len(words) - head - 1
+    if len(shape) < head + tail:
         return None
+    end = len(shape) - tail
+    return [
+        *zip(words[:head], shape[:head], strict=True),
+        (REST, shape[head:end]),
+        *zip(words[head + 1 :], shape[end:], strict=True),
+    ]
+
+
+def _unified(parts: list[tuple[str, Size]], bound: Mapping[str, Size]) -> Sizes | None:
+    sizes: Sizes = dict(bound)
     for word, size in parts:
-        if word.isdigit():
-            if int(word) != size:
-                return None
-        elif sizes.setdefault(word, size) != size:
+        wanted = int(word) if word.isdigit() else sizes.setdefault(word, size)
+        if wanted != size:
             return None
     return sizes
 
 
-def instantiate(pattern: str, sizes: Mapping[str, int | tuple[int, ...]]) -> Socket | None:
-    """Make the socket that a port would take, where all sizes of an alternative are known."""
-    for alternative in pattern.split("|"):
-        words = alternative.split()
-        if all(word in sizes or word.isdigit() for word in words):
-            shape: list[int] = []
-            for word in words:
-                size = int(word) if word.isdigit() else sizes[word]
-                shape += size if isinstance(size, tuple) else [size]
-            return Socket(layout_of(shape), tuple(shape))
-    return None
+def instantiate(pattern: str, sizes: Mapping[str, Size]) -> Socket | None:
+    """Make the socket that a port would take.
+
+    Args:
+        pattern: of the port.
+        sizes: of axis words, as `match` found them.
+
+    Returns:
+        The socket of the alternative that uses the most of the sizes, among those whose axis words
+        are all known; None when there is none.
+    """
+    alternatives = [alternative.split() for alternative in pattern.split("|")]
+    known = [words for words in alternatives if all(w in sizes or w.isdigit() for w in words)]
+    if not known:
+        return None
+    shape: list[int] = []
+    for word in max(known, key=lambda words: len(sizes.keys() & set(words))):
+        size = int(word) if word.isdigit() else sizes[word]
+        shape += size if isinstance(size, tuple) else [size]
+    return Socket(layout_of(shape), tuple(shape))
 
 
-def layout_of(shape: tuple[int, ...] | list[int]) -> str:
+def layout_of(shape: Sequence[int]) -> str:
     """Return the usual axis words for that many axes."""
-    return {0: "", 1: "b", 2: "b c", 3: "b n d", 4: "b c h w"}.get(
-        len(shape), "b " + " ".join(f"x{i}" for i in range(1, len(shape)))
-    )
+    usual = {0: "", 1: "b", 2: "b c", 3: "b n d", 4: "b c h w"}
+    return usual.get(len(shape), "b " + " ".join(f"x{i}" for i in range(1, len(shape))))

@@ -4,5 +4,6 @@ from graphkd.inspect.diff import Change, diff
 from graphkd.inspect.dot import dot
 from graphkd.inspect.explain import explain, plan_data
 from graphkd.inspect.mermaid import mermaid
+from graphkd.inspect.svg import svg
 
-__all__ = ["Change", "diff", "dot", "explain", "mermaid", "plan_data"]
+__all__ = ["Change", "diff", "dot", "explain", "mermaid", "plan_data", "svg"]

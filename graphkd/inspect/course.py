@@ -6,9 +6,8 @@ from collections.abc import Mapping
 
 import attrs
 
-from graphkd.blueprint.model import Blueprint
-from graphkd.compile.phases import alive_losses, learners, learning_nodes, phases_of
-from graphkd.graph import Graph, Vertex, edges_out_of, vertices
+from graphkd.compile.phases import alive_losses, phases_of, taught, trains
+from graphkd.graph import Graph, Vertex, blueprint_of, vertices
 
 
 @attrs.frozen
@@ -45,27 +44,19 @@ class Course:
 
 def course_of(graph: Graph) -> Course:
     """Work out the course of a blueprint's graph, or of the part of it for one phase."""
-    blueprint: Blueprint = graph.graph["blueprint"]
     if "phase" in graph.graph:
         # the pass `split` has said it, and left out what sleeps
         learning = {each.name: () for each in vertices(graph, "model") if each.learns}
         return Course((), learning, {}, {})
     trained: dict[str, tuple[str, ...]] = {}
-    alive: dict[str, tuple[str, ...]] = {}
+    alive: dict[str, tuple[str, ...]] = {each.name: () for each in vertices(graph, "loss")}
     fitted: dict[str, tuple[str, ...]] = {}
-    training = [phase for phase in phases_of(blueprint) if phase.train or not phase.fit]
-    for phase in training:
-        taught: set[str] = set()
-        for each in vertices(graph, "loss"):
-            alive.setdefault(each.name, ())
+    phases = phases_of(blueprint_of(graph))
+    for phase in phases:
         for loss in alive_losses(graph, phase):
             alive[loss] = (*alive[loss], phase.name)
-            taught |= learners(graph, loss, phase)
-        for name in learning_nodes(graph, phase):
-            lent = {target for target, _ in edges_out_of(graph, name, "weights")}
-            if taught & {name, *lent}:
-                trained[name] = (*trained.get(name, ()), phase.name)
-    for phase in phases_of(blueprint):
+        for name in taught(graph, phase):
+            trained[name] = (*trained.get(name, ()), phase.name)
         for name in phase.fit:
             fitted[name] = (*fitted.get(name, ()), phase.name)
-    return Course(tuple(phase.name for phase in training), trained, alive, fitted)
+    return Course(tuple(each.name for each in phases if trains(each)), trained, alive, fitted)

@@ -27,8 +27,9 @@ from graphkd.compile.instructions import (
 )
 from graphkd.component import name_of
 from graphkd.graph import vertex
+from graphkd.inspect.amount import counted
 from graphkd.inspect.amount import short as short
-from graphkd.inspect.picture import one_line
+from graphkd.inspect.text import one_line
 
 WORDS = ("instruction", "of", "reads", "makes")
 NUMBERS = ("parameters", "FLOPs", "bytes")
@@ -41,8 +42,8 @@ Row = dict[str, Any]
 def explain(schedule: Schedule) -> str:
     """Write the schedule as text: one table for each phase.
 
-    FLOPs and bytes of activations are those of one sample's forward. A module that runs twice has
-    its parameters counted once.
+    FLOPs and bytes of activations are those of one sample's forward. Parameters are counted where
+    they belong, not where they are borrowed.
     """
     stream = io.StringIO()
     console = Console(file=stream, width=WIDTH, color_system=None, highlight=False, markup=False)
@@ -85,25 +86,14 @@ def _title(schedule: Schedule, plan: PhasePlan) -> str:
     if plan.phase.fit and not plan.phase.train:
         said = f"fits {', '.join(plan.phase.fit)} in one pass"
     else:
-        length = _counted(recipe.steps, "step") if recipe.steps else _counted(recipe.epochs, "epoch")
-        batches = f"{length} in batches of {plan.data.batch_size}"
+        count, word = (recipe.steps, "step") if recipe.steps else (recipe.epochs, "epoch")
+        batches = f"{counted(count, word)} in batches of {plan.data.batch_size}"
         said = f"{batches}, {recipe.optimizer} lr {recipe.lr:g}, {recipe.schedule}"
     return one_line(f"phase '{plan.name}': {said}{without}")
 
 
-def _counted(number: int, word: str) -> str:
-    return f"{number} {word}" if number == 1 else f"{number} {word}s"
-
-
 def _rows(plan: PhasePlan) -> list[Row]:
-    rows = [_row(plan, each) for each in plan.instructions]
-    counted: set[str] = set()
-    for each, row in zip(plan.instructions, rows, strict=True):
-        if isinstance(each, Forward):
-            if each.module in counted:
-                row["parameters"] = 0
-            counted.add(each.module)
-    return rows
+    return [_row(plan, each) for each in plan.instructions]
 
 
 def _row(plan: PhasePlan, each: Instruction) -> Row:
@@ -133,7 +123,7 @@ def _row(plan: PhasePlan, each: Instruction) -> Row:
         case Update():
             row |= {"of": each.node, "makes": f"average, decay {each.decay:g}"}
         case Record():
-            row["of"] = f"every {_counted(each.every, 'step')}"
+            row["of"] = f"every {counted(each.every, 'step')}"
     return row
 
 
@@ -178,7 +168,7 @@ def _total(plan: PhasePlan, rows: list[Row]) -> str:
     parameters, flops, size = _sums(rows).values()
     batch = plan.data.batch_size
     return (
-        f"total: {short(parameters)} parameters, {short(flops, 'FLOP')} and "
+        f"total: {counted(parameters, 'parameter')}, {short(flops, 'FLOP')} and "
         f"{short(size, 'B')} a sample; x {batch}: {short(flops * batch, 'FLOP')}, "
         f"{short(size * batch, 'B')} a forward"
     )

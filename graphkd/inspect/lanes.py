@@ -3,109 +3,18 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from typing import Any
 
-import attrs
 import networkx as nx
 
 from graphkd.component import Socket
-from graphkd.graph import Graph, vertex
-from graphkd.graph.model import flow_of
-from graphkd.inspect.picture import Arrow, Box, one_line, picture
-
-Spot = tuple[str, str]
-"""Where an arrow starts or ends: a vertex, and its tap or nothing."""
+from graphkd.graph import Graph, flow_of, vertex
+from graphkd.inspect.arrangement import Arrangement, Chip, Lane, Objective, Spot, Wire
+from graphkd.inspect.picture import Arrow, Box, picture
+from graphkd.inspect.text import one_line
 
 OBJECTIVES = ("loss", "probe")
-
-
-@attrs.frozen
-class Wire:
-    """An arrow between two spots.
-
-    Attributes:
-        source: where it starts.
-        target: where its head is.
-        kind: `signal`, `knowledge`, `gradient` or `weights`.
-    """
-
-    source: Spot
-    target: Spot
-    kind: str
-
-    @property
-    def ends(self) -> tuple[Spot, Spot]:
-        """The spots in the order in which values go in a forward."""
-        return (self.target, self.source) if self.kind == "gradient" else (self.source, self.target)
-
-
-@attrs.frozen
-class Chip:
-    """A small box in a lane: a tap, or a projector behind it.
-
-    Attributes:
-        spot: where its arrows start and end.
-        title: its first line.
-        note: its second line: what it carries.
-        step: place among the taps of the lane in order of depth, from 0.
-        depth: 0 for a tap, then the projectors behind it.
-        row: line of the lane, from 0.
-        parent: the tap or projector that it reads; None for a tap.
-    """
-
-    spot: Spot
-    title: str
-    note: str
-    step: int
-    depth: int
-    row: int
-    parent: Spot | None
-
-
-@attrs.frozen
-class Lane:
-    """A node with its taps and the projectors that read them.
-
-    Attributes:
-        box: the node.
-        chips: from top to bottom; none for a node with a single output.
-        column: length of the longest way of inputs that leads here from other lanes.
-    """
-
-    box: Box
-    chips: tuple[Chip, ...]
-    column: int
-
-
-@attrs.frozen
-class Objective:
-    """A loss or a probe.
-
-    Attributes:
-        box: the loss or probe.
-        ends: who teaches whom; empty for a probe.
-    """
-
-    box: Box
-    ends: str
-
-
-@attrs.frozen
-class Arrangement:
-    """The drawn graph in order.
-
-    Attributes:
-        lanes: from top to bottom: who teaches stands above who learns.
-        objectives: losses, then probes, from top to bottom.
-        data: the taps of the data, with what they carry.
-        wires: all arrows.
-    """
-
-    lanes: tuple[Lane, ...]
-    objectives: tuple[Objective, ...]
-    data: Mapping[Spot, str]
-    wires: tuple[Wire, ...]
 
 
 def arrange(graph: Graph) -> Arrangement:
@@ -231,7 +140,8 @@ class _Arranger:
         named = {one_line(each): socket for each, socket in taps.items()}
         socket = named.get(tap, next(iter(taps.values()), None))
         notes = self.boxes[name].notes if self.boxes[name].kind == "projector" else ()
-        return ", ".join(filter(None, (str(socket or ""), *notes)))
+        classes = f"{socket.classes} classes" if socket and socket.classes else ""
+        return ", ".join(filter(None, (str(socket or ""), classes, *notes)))
 
     def _objectives(self, lanes: tuple[Lane, ...]) -> tuple[Objective, ...]:
         """Order losses, then probes, by the mean height of what they read."""
@@ -260,5 +170,5 @@ def _depth(tap: str, socket: Socket | None) -> tuple[Any, ...]:
     """Guess how deep in its model a tap lies: large grids first, then by number, the head last."""
     late = {"tokens": 1, "embedding": 2, "logits": 3}.get(tap, 0)
     height, width = socket.spatial or (0, 0) if socket else (0, 0)
-    parts = [int(part) if part.isdigit() else part for part in re.split(r"(\d+)", tap)]
+    parts = [int(part) if part.isdecimal() else part for part in re.split(r"(\d+)", tap)]
     return late, -height * width, parts

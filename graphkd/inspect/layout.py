@@ -6,18 +6,19 @@ meets no box, and turns only in the channels between the columns.
 
 from __future__ import annotations
 
-import unicodedata
 from collections.abc import Iterable
 
 import attrs
 
-from graphkd.inspect.lanes import Arrangement, Chip, Lane, Objective, Spot
+from graphkd.inspect.arrangement import Arrangement, Chip, Lane, Objective, Spot
+from graphkd.inspect.text import NOTE, TITLE, text_width
 
-TITLE, NOTE = 12.5, 10.5
-"""Sizes of the two kinds of text, in pixels."""
+# all in pixels; the room around the picture, above the boxes, between frames, inside frames
 MARGIN, TOP, GAP, PAD = 24, 84, 20, 14
-CHIP, ROW, HEAD, LINE = 36, 46, 48, 15
-INDENT, BETWEEN = 26, 36
+# height of a chip, of a row of chips, of the texts above, of a line of text, of a frame's title
+CHIP, ROW, HEAD, LINE, FRAME = 36, 46, 48, 15, 30
+# from tap to deeper tap, between chips of a row, between objectives where room is short
+INDENT, BETWEEN, NEAR = 26, 36, 10
 
 
 @attrs.frozen
@@ -78,37 +79,16 @@ class Layout:
     channels: list[tuple[float, float]]
 
 
-def text_width(text: str, size: float) -> float:
-    """Estimate the width of a text in a wide sans-serif font, in pixels."""
-    return size * sum(map(_em, text))
-
-
-def _em(letter: str) -> float:
-    if unicodedata.combining(letter):
-        return 0.0
-    if unicodedata.east_asian_width(letter) in "WF" or letter in "mwMW@%—→":
-        return 1.0
-    if letter in "iljtf.,:;|!'()[] ":
-        return 0.42
-    return 0.74 if letter.isupper() else 0.64
-
-
-def clip(text: str, size: float, width: float) -> str:
-    """Shorten a text until it fits into a width."""
-    if text_width(text, size) <= width:
-        return text
-    while text and text_width(text + "…", size) > width:
-        text = text[:-1]
-    return text.rstrip() + "…"
-
-
 def lay_out(plan: Arrangement) -> Layout:
     """Give every box of an arrangement its rectangle."""
     channels = _channels(plan)
     heights = [_lane_height(lane) + GAP for lane in plan.lanes]
     late = [spot for spot in plan.data if _feeds_objectives(plan, spot)]
     low = sum(heights) + len(late) * (CHIP + GAP)
-    high = sum(_group_height(part) + GAP for part in _groups(plan).values())
+    tight = sum(_group_height(part, NEAR) + GAP for part in _groups(plan).values())
+    # tall lanes draw the objectives apart, so that arrows are less steep
+    apart = NEAR + min(max(0.0, low - tight) / max(len(plan.objectives), 1), 2 * NEAR)
+    high = sum(_group_height(part, apart) + GAP for part in _groups(plan).values())
     top = TOP + max(0.0, high - low) / 2
     lanes: dict[str, Rect] = {}
     chips: dict[Spot, Rect] = {}
@@ -118,10 +98,11 @@ def lay_out(plan: Arrangement) -> Layout:
         chips |= _chips(lane, left + PAD, top + HEAD)
         top += height
     data = _data(plan, channels, top, top - sum(heights) / 2 - GAP / 2)
-    groups, objectives = _objectives(plan, channels[-1][1], TOP + max(0.0, low - high) / 2)
+    corner = (channels[-1][1], TOP + max(0.0, low - high) / 2)
+    groups, objectives = _objectives(plan, corner, apart)
     return Layout(
         width=channels[-1][1] + _objectives_width(plan) + MARGIN,
-        height=TOP + max(low, high) + 2 * LINE + MARGIN,
+        height=TOP + max(low, high) + LINE + MARGIN,
         lanes=lanes,
         chips=chips,
         data=data,
@@ -136,8 +117,8 @@ def _channels(plan: Arrangement) -> list[tuple[float, float]]:
     last = max(columns.values(), default=-1) + 1
     room = [0] * (last + 1)
     for wire in plan.wires:
-        for name, _ in wire.ends[1:]:
-            room[columns.get(name, last)] += 1
+        _, (reader, _) = wire.ends
+        room[columns.get(reader, last)] += 1
     data = [_data_width(*each) for each in plan.data.items() if _feeds_lanes(plan, each[0])]
     x = MARGIN + max(data, default=0.0)
     channels = []
@@ -158,7 +139,7 @@ def _lane_height(lane: Lane) -> float:
 
 
 def _lane_width(lane: Lane) -> float:
-    title = text_width(lane.box.title, TITLE) + text_width(lane.box.aside, NOTE) + 12
+    title = text_width(lane.box.title, TITLE) + text_width(lane.box.aside, NOTE) + 2 * PAD
     head = min(max(title, text_width(" · ".join(lane.box.notes), NOTE)), 420)
     right = max((rect.right for rect in _chips(lane, 0, 0).values()), default=0.0)
     return 2 * PAD + max(head, right)
@@ -227,34 +208,36 @@ def objective_lines(each: Objective) -> list[str]:
 
 
 def _objective_height(each: Objective) -> float:
-    return 27 + LINE * len(objective_lines(each))
+    return 30 + LINE * len(objective_lines(each))
 
 
-def _group_height(part: list[Objective]) -> float:
-    return 30 + sum(_objective_height(each) + 10 for each in part) + 4
+def _group_height(part: list[Objective], apart: float) -> float:
+    return FRAME + sum(_objective_height(each) + apart for each in part) - apart + PAD
 
 
 def _objectives_width(plan: Arrangement) -> float:
     widths = [text_width(line, NOTE) for each in plan.objectives for line in objective_lines(each)]
     titles = [
-        text_width(each.box.title, TITLE) + text_width(each.box.aside, NOTE) + 12
+        text_width(each.box.title, TITLE) + text_width(each.box.aside, NOTE) + 2 * PAD
         for each in plan.objectives
     ]
-    return min(max([*widths, *titles], default=0.0), 320) + 24 + 2 * PAD
+    return min(max([*widths, *titles], default=0.0), 380) + 4 * PAD
 
 
 def _objectives(
-    plan: Arrangement, x: float, y: float
+    plan: Arrangement, corner: tuple[float, float], apart: float
 ) -> tuple[dict[str, Rect], dict[str, Rect]]:
+    """Place the frames of losses and probes, and the boxes in them."""
     groups: dict[str, Rect] = {}
     rects: dict[str, Rect] = {}
+    x, y = corner
     width = _objectives_width(plan)
     for title, part in _groups(plan).items():
-        groups[title] = Rect(x, y, width, _group_height(part))
-        below = y + 30
+        groups[title] = Rect(x, y, width, _group_height(part, apart))
+        below = y + FRAME
         for each in part:
             height = _objective_height(each)
             rects[each.box.name] = Rect(x + PAD, below, width - 2 * PAD, height)
-            below += height + 10
+            below += height + apart
         y = groups[title].bottom + GAP
     return groups, rects

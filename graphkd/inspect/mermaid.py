@@ -57,7 +57,7 @@ def _box(box: Box) -> str:
 def _escaped(text: str) -> str:
     """Write a name so that neither Mermaid, nor Markdown in it, nor HTML sees marks of its own.
 
-    Letters, digits and `()/,:=` and dots stay, and `-` and `_` between two of the letters.
+    Letters, digits and `()/,=.` stay, and `-` and `_` between two of the letters.
     """
-    marks = r"[^\w ()/,:=.-]|(?<![^\W_])[-_]|[-_](?![^\W_])|^\d+(?=[.)]\s)"
+    marks = r"[^\w ()/,=.-]|(?<![^\W_])[-_]|[-_](?![^\W_])|^\d+(?=[.)]\s)"
     return re.sub(marks, lambda mark: "".join(f"#{ord(each)};" for each in mark[0]), text)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 from typing import Any
 
@@ -10,11 +9,12 @@ import attrs
 
 from graphkd.blueprint.model import Flow, Ramp
 from graphkd.blueprint.save import to_plain
+from graphkd.compile.phases import delivered
 from graphkd.component import name_of
-from graphkd.graph import Edge, Graph, Vertex, edges_into, vertex, vertices
-from graphkd.graph.model import flow_of
-from graphkd.inspect.amount import short
+from graphkd.graph import Edge, Graph, Vertex, edges_into, flow_of, vertex, vertices
+from graphkd.inspect.amount import counted
 from graphkd.inspect.course import Course, course_of
+from graphkd.inspect.text import one_line
 
 
 @attrs.frozen
@@ -25,7 +25,7 @@ class Box:
         name: the vertex.
         kind: kind of the vertex.
         title: its first line.
-        aside: what stands behind the title: whether a node learns, or a flow's weight.
+        aside: what stands behind the title: whether a node learns and is handed back, or a weight.
         notes: the lines below.
     """
 
@@ -74,14 +74,9 @@ def picture(graph: Graph) -> tuple[list[Box], list[Arrow]]:
     return boxes, arrows
 
 
-def one_line(text: str) -> str:
-    """Write a name so that every format can hold it: no line breaks, no control characters."""
-    return re.sub(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff\ufffe\uffff]+", " ", text)
-
-
 def _box(graph: Graph, each: Vertex, course: Course) -> Box:
     what = name_of(each.component)
-    size = f"{short(each.cost.parameters)} parameters" if each.cost.parameters else ""
+    size = counted(each.cost.parameters, "parameter") if each.cost.parameters else ""
     if each.kind == "loss":
         flow = flow_of(graph, each)
         notes = [flow.name, *_settings(each.component), size, *_limits(flow, course.when(each))]
@@ -92,7 +87,8 @@ def _box(graph: Graph, each: Vertex, course: Course) -> Box:
         return _made(each, what, "", [size])
     model = getattr(each.component, "model", "")
     notes = [f"{what} {model}".strip(), *_borrowed(graph, each), size]
-    return _made(each, each.name, course.mark(each), notes)
+    marks = [course.mark(each), "delivered" if each.name in delivered(graph) else ""]
+    return _made(each, each.name, ", ".join(filter(None, marks)), notes)
 
 
 def _made(each: Vertex, title: str, aside: str, notes: list[str]) -> Box:

@@ -7,8 +7,8 @@ from itertools import pairwise
 
 import attrs
 
-from graphkd.inspect.lanes import Arrangement, Lane, Spot, Wire
-from graphkd.inspect.layout import Layout, Rect
+from graphkd.inspect.arrangement import Arrangement, Spot, Wire
+from graphkd.inspect.layout import Layout
 
 APART = 10
 """Pixels between the kinds of arrows at one side of a box."""
@@ -25,15 +25,17 @@ class Route:
     Attributes:
         kind: `signal`, `knowledge`, `gradient`, `weights`, or `depth` from one tap to the next.
         points: start, start of the curve, its two control points, its end, end.
+        inner: whether it stays within a lane.
     """
 
     kind: str
     points: tuple[Point, Point, Point, Point, Point, Point]
+    inner: bool = False
 
-    def reversed(self) -> Route:
-        """The same way, backwards."""
+    def backwards(self) -> Route:
+        """Return the same way from its end to its start."""
         first, second, third, fourth, fifth, last = self.points
-        return Route(self.kind, (last, fifth, fourth, third, second, first))
+        return attrs.evolve(self, points=(last, fifth, fourth, third, second, first))
 
 
 def routes(plan: Arrangement, layout: Layout) -> list[Route]:
@@ -67,7 +69,7 @@ class _Router:
                 x, y = upper.x + 12, lower.middle
                 corner = (x, y)
                 points = ((x, upper.bottom), (x, y - BEND), corner, corner, (x + BEND, y))
-                yield Route("depth", (*points, (lower.x, y)))
+                yield Route("depth", (*points, (lower.x, y)), inner=True)
 
     def route(self, wire: Wire) -> Route:
         """Lead an arrow from box to box."""
@@ -76,16 +78,15 @@ class _Router:
         source, target = wire.ends
         start = self._leave(source, wire.kind)
         end = self._enter(target, wire.kind)
-        left, right = self._channel(source, target, start, end)
+        inner = self.parents.get(target) == source
+        left, right = (start[0], end[0]) if inner else self._channel(source, target)
         middle = (left + right) / 2
         curve = ((left, start[1]), (middle, start[1]), (middle, end[1]), (right, end[1]))
-        made = Route(wire.kind, (start, *curve, end))
-        return made.reversed() if wire.kind == "gradient" else made
+        made = Route(wire.kind, (start, *curve, end), inner=inner)
+        return made.backwards() if wire.kind == "gradient" else made
 
-    def _channel(self, source: Spot, target: Spot, start: Point, end: Point) -> Point:
+    def _channel(self, source: Spot, target: Spot) -> tuple[float, float]:
         """Find the left and right side of the room in which an arrow turns."""
-        if self.parents.get(target) == source:
-            return start[0], end[0]
         if source in self.layout.data and target[0] in self.columns:
             return self.layout.channels[0]
         return self.layout.channels[self.columns.get(target[0], -1)]

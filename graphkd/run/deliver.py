@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+import os
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-import torch
-from safetensors.torch import save_file
+from safetensors.torch import save
+from torch import nn
 
 from graphkd.compile.instructions import Schedule
+from graphkd.component import find_model
 
 PASSPORT = "graphkd"
 """Key of the passport in a safetensors header."""
@@ -46,11 +48,39 @@ def write_weights(network: Any, path: Path) -> None:
     tensors = {key: value.detach().cpu().contiguous().clone() for key, value in state.items()}
     draft = path.with_suffix(".tmp")
     header = {PASSPORT: json.dumps(network.passport())}
-    save_file(tensors, str(draft), metadata=header)
+    # safetensors' own save_file makes files that only their owner can read
+    with draft.open("wb") as stream:
+        stream.write(save(tensors, metadata=header))
+        stream.flush()
+        os.fsync(stream.fileno())
     draft.replace(path)
+
+
+def make_again(passport: Mapping[str, Any]) -> nn.Module | None:
+    """Make a model as its passport says, with random initial weights.
+
+    Args:
+        passport: the JSON text under `graphkd` in the header of a delivered file.
+
+    Returns:
+        The model as plain timm or torchvision makes it; None where the passport names neither
+        these nor a registered model.
+    """
+    import timm
+    import torchvision
+
+    make: Mapping[str, Callable[..., nn.Module]] = {
+        "timm": timm.create_model,
+        "torchvision": torchvision.models.get_model,
+    }
+    library, name = passport["library"], passport["model"]
+    if library == "registered":
+        model: nn.Module = find_model(name)(**passport["args"])
+        return model
+    return make[library](name, **passport["args"]) if library in make else None
 
 
 def total_parameters(network: Any) -> int:
     """Count the parameters of a delivered model."""
-    model: torch.nn.Module = network.deliverable()
+    model: nn.Module = network.deliverable()
     return sum(each.numel() for each in model.parameters())

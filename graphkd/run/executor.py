@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import partial, reduce
+from itertools import groupby
+from operator import add, itemgetter
+from typing import Any, NamedTuple
 
-import attrs
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -21,23 +23,41 @@ from graphkd.compile.instructions import (
     Read,
 )
 from graphkd.component import ImageSpec
+from graphkd.graph import describe_vertex, vertex
 
 Values = list[Any]
 Operation = Callable[[Values], None]
+Block = tuple[Operation, int | None]
+"""Operations that run together, and the number of the loss when they are one."""
 
 
-@attrs.frozen
-class Outcome:
+# a tuple, so that what wraps the module finds the tensors in it
+class Outcome(NamedTuple):
     """What a forward of a phase gives.
 
     Attributes:
-        totals: one weighted sum of losses for each `Backward`.
         losses: the plain value of each flow's loss, in the order of the schedule; None for a flow
             that sleeps in this step.
+        weights: the factor of each loss in this step.
+        groups: numbers of the losses of each `Backward`.
     """
 
-    totals: list[Tensor]
     losses: list[Tensor | None]
+    weights: Sequence[float]
+    groups: Sequence[Sequence[int]]
+
+    @property
+    def totals(self) -> list[Tensor]:
+        """One weighted sum of losses for each `Backward` of which a loss is awake."""
+        terms = [
+            [
+                loss * self.weights[index]
+                for index in group
+                if (loss := self.losses[index]) is not None
+            ]
+            for group in self.groups
+        ]
+        return [reduce(add, group) for group in terms if group]
 
 
 class PhaseModule(nn.Module):
@@ -45,6 +65,11 @@ class PhaseModule(nn.Module):
 
     Its forward runs the `Convert`, `Forward`, `Loss`, `Measure` and `Fit` instructions of one step.
     Whatever mode it is put in, only nodes that learn in the phase go into training mode.
+
+    Attributes:
+        plan: the phase.
+        nodes: the modules that it uses, by vertex.
+        groups: numbers of the losses of each `Backward`.
     """
 
     def __init__(self, plan: PhasePlan, parts: Mapping[str, Any]) -> None:
@@ -54,15 +79,23 @@ class PhaseModule(nn.Module):
         self.nodes = nn.ModuleDict(
             {name: parts[name] for name in used if isinstance(parts.get(name), nn.Module)}
         )
+        losses = [each.node for each in plan.instructions if isinstance(each, Loss)]
+        self.groups = [
+            [losses.index(name) for name in each.losses]
+            for each in plan.instructions
+            if isinstance(each, Backward)
+        ]
         self._slots: dict[str, int] = {}
         self._readers: list[Any] = []
-        self._losses = [each for each in plan.instructions if isinstance(each, Loss)]
-        groups = [each for each in plan.instructions if isinstance(each, Backward)]
-        group_of = {loss: index for index, each in enumerate(groups) for loss in each.losses}
-        self._groups = [group_of[each.node] for each in self._losses]
-        self._group_count = len(groups)
-        self._batch: dict[str, int] = {}
-        self._operations = self._compile(plan, parts)
+        self._notes: dict[Operation, Callable[[Values], str]] = {}
+        self._blocks = self._compile(plan, parts)
+        self._inputs = [
+            (name.removeprefix("data."), slot)
+            for name, slot in self._slots.items()
+            if name.startswith("data.")
+        ]
+        self._losses = [self._slots[name] for name in losses]
+        self._awake = [True] * len(losses)
 
     def activate(self) -> None:
         """Let what learns in the phase learn, freeze the rest, and go into training mode."""
@@ -88,36 +121,23 @@ class PhaseModule(nn.Module):
 
         Args:
             batch: `image`, `label`, `index`.
-            weights: the factor of each loss in this step.
+            weights: the factor of each loss in this step; only `Outcome.totals` needs them.
             alive: for each loss whether it is computed in this step; all by default.
         """
+        awake = self._awake if alive is None else alive
         values = self._start(batch)
-        losses: list[Tensor | None] = []
-        totals: list[Tensor | None] = [None] * self._group_count
-        position = 0
-        for operation, is_loss in self._operations:
-            if not is_loss:
-                operation(values)
-                continue
-            if alive is not None and not alive[position]:
-                losses.append(None)
-            else:
-                loss = operation(values)
-                losses.append(loss)
-                group = self._groups[position]
-                term = loss if weights[position] == 1 else loss * weights[position]
-                total = totals[group]
-                totals[group] = term if total is None else total + term
-            position += 1
-        return Outcome([each for each in totals if each is not None], losses)
+        for run, loss in self._blocks:
+            if loss is None or awake[loss]:
+                run(values)
+        return Outcome([values[slot] for slot in self._losses], weights, self.groups)
 
     @torch.no_grad()
     def values(self, batch: Mapping[str, Tensor], wanted: Sequence[str]) -> dict[str, Tensor]:
         """Run the instructions and return some of the values by name."""
         values = self._start(batch)
-        for operation, is_loss in self._operations:
-            if not is_loss:
-                operation(values)
+        for run, loss in self._blocks:
+            if loss is None:
+                run(values)
         return {name: values[self._slots[name]] for name in wanted}
 
     def close(self) -> None:
@@ -127,113 +147,118 @@ class PhaseModule(nn.Module):
 
     def _start(self, batch: Mapping[str, Tensor]) -> Values:
         values: Values = [None] * len(self._slots)
-        for name, slot in self._batch.items():
+        for name, slot in self._inputs:
             values[slot] = batch[name]
         return values
 
     def _slot(self, value: str) -> int:
-        if value not in self._slots:
-            self._slots[value] = len(self._slots)
-            if value.startswith("data."):
-                self._batch[value.removeprefix("data.")] = self._slots[value]
-        return self._slots[value]
+        return self._slots.setdefault(value, len(self._slots))
 
-    def _compile(self, plan: PhasePlan, parts: Mapping[str, Any]) -> list[tuple[Any, bool]]:
-        operations: list[tuple[Any, bool]] = []
+    def _compile(self, plan: PhasePlan, parts: Mapping[str, Any]) -> list[Block]:
+        """Make one block of each loss, and of neighbours that record a graph or record none."""
+        found: list[tuple[bool, int | None, Operation]] = []
+        losses = 0
         for each in plan.instructions:
+            gradient = False
+            loss: int | None = None
             match each:
                 case Convert():
-                    operation = _converter(each.image, self._slot(each.reads[0].value))
-                    made = self._guarded(operation, [self._slot(each.makes[0])], gradient=False)
+                    operation = self._call(_converter(each.image), each.reads, each.makes[0])
                 case Forward():
-                    made = self._forward_operation(each, parts)
+                    operation, gradient = self._read_taps(each, parts), each.gradient
                 case Loss():
-                    made = self._call(parts[each.node], each.reads)
+                    operation = self._call(parts[each.node], each.reads, each.node)
+                    gradient, loss = True, losses
+                    losses += 1
                 case Measure():
-                    made = self._measure(parts[each.node], each)
+                    operation = self._call(parts[each.node], each.reads, each.node)
                 case Fit():
-                    made = self._guarded(
-                        self._call(_method(parts[each.node], "update"), each.reads), [], gradient=False
-                    )
+                    operation = self._call(parts[each.node].update, each.reads)
                 case _:
                     continue
-            operations.append((self._freeing(made, each.frees), isinstance(each, Loss)))
-        return operations
+            found.append((gradient, loss, operation))
+            self._notes[operation] = partial(self._note, each)
+            if each.frees:
+                found.append((gradient, loss, self._free(each.frees)))
+        return [
+            (self._together([operation for _, _, operation in group], gradient=gradient), loss)
+            for (gradient, loss), group in groupby(found, key=itemgetter(0, 1))
+        ]
 
-    def _forward_operation(self, each: Forward, parts: Mapping[str, Any]) -> Operation:
+    def _read_taps(self, each: Forward, parts: Mapping[str, Any]) -> Operation:
         part = parts[each.module]
-        slots = [self._slot(name) for name in each.makes]
         if each.taps == ("",):
-            return self._guarded(self._call(part, each.reads), slots, gradient=each.gradient)
+            return self._call(part, each.reads, each.makes[0])
         reader = part.reader(each.taps, stop=each.stops)
         self._readers.append(reader)
-        return self._guarded(
-            self._call(reader, each.reads), slots, gradient=each.gradient, several=True
-        )
+        arguments = self._arguments(each.reads)
+        slots = [self._slot(name) for name in each.makes]
 
-    def _measure(self, part: Any, each: Measure) -> Operation:
-        return self._guarded(self._call(part, each.reads), [self._slot(each.node)], gradient=False)
+        def run(values: Values) -> None:
+            for slot, made in zip(slots, reader(*arguments(values)), strict=True):
+                values[slot] = made
 
-    def _call(self, function: Any, reads: tuple[Read, ...]) -> Callable[[Values], Any]:
-        """Make the call with values from their slots, gradients stopped where they must."""
-        slots = [(self._slot(read.value), read.detach) for read in reads]
-        if len(slots) == 1 and not slots[0][1]:
-            only = slots[0][0]
-            return lambda values: function(values[only])
-        if len(slots) == 2 and not slots[0][1]:
-            (one, _), (two, stop) = slots
-            if stop:
-                return lambda values: function(values[one], values[two].detach())
-            return lambda values: function(values[one], values[two])
-        return lambda values: function(
-            *[values[slot].detach() if stop else values[slot] for slot, stop in slots]
-        )
+        return run
 
-    def _guarded(
-        self,
-        call: Callable[[Values], Any],
-        slots: list[int],
-        *,
-        gradient: bool,
-        several: bool = False,
-    ) -> Operation:
-        """Keep the results of a call, and record no graph where no gradient is wanted."""
-        if several:
+    def _call(self, function: Any, reads: tuple[Read, ...], makes: str = "") -> Operation:
+        """Make the call with values from their slots, and keep what it gives."""
+        arguments = self._arguments(reads)
+        slot = self._slot(makes)
 
-            def keep(values: Values) -> None:
-                for slot, made in zip(slots, call(values), strict=True):
-                    values[slot] = made
-        elif slots:
-            (only,) = slots
+        def run(values: Values) -> None:
+            values[slot] = function(*arguments(values))
 
-            def keep(values: Values) -> None:
-                values[only] = call(values)
-        else:
+        return run
 
-            def keep(values: Values) -> None:
-                call(values)
+    def _arguments(self, reads: tuple[Read, ...]) -> Callable[[Values], Iterable[Any]]:
+        """Take values from their slots, gradients stopped where they must."""
+        slots = [self._slot(read.value) for read in reads]
+        if any(read.detach for read in reads):
+            stops = [(slot, read.detach) for slot, read in zip(slots, reads, strict=True)]
+            return lambda values: [
+                values[slot].detach() if stop else values[slot] for slot, stop in stops
+            ]
+        # the compiler cannot look into an itemgetter
+        if len(slots) > 1 and not self.plan.recipe.compile:
+            return itemgetter(*slots)
+        return lambda values: [values[slot] for slot in slots]
 
-        if gradient:
-            return keep
+    def _free(self, names: tuple[str, ...]) -> Operation:
+        slots = [self._slots[name] for name in names]
 
-        def without_gradient(values: Values) -> None:
-            with torch.no_grad():
-                keep(values)
-
-        return without_gradient
-
-    def _freeing(self, operation: Any, frees: tuple[str, ...]) -> Any:
-        slots = [self._slots[name] for name in frees]
-        if not slots:
-            return operation
-
-        def then_free(values: Values) -> Any:
-            result = operation(values)
+        def run(values: Values) -> None:
             for slot in slots:
                 values[slot] = None
-            return result
 
-        return then_free
+        return run
+
+    def _together(self, operations: Sequence[Operation], *, gradient: bool) -> Operation:
+        """Run operations in order, and record no graph where no gradient is wanted."""
+        notes = self._notes
+
+        def run(values: Values) -> None:
+            try:
+                for operation in operations:
+                    operation(values)
+            except Exception as error:
+                error.add_note(notes[operation](values))
+                raise
+
+        if gradient:
+            return run
+
+        def run_without_gradient(values: Values) -> None:
+            with torch.no_grad():
+                run(values)
+
+        return run_without_gradient
+
+    def _note(self, each: Any, values: Values) -> str:
+        """Say which vertex failed, and on what."""
+        found = [(read.value, values[self._slots[read.value]]) for read in each.reads]
+        shapes = [f"{name} {tuple(value.shape)}" for name, value in found if value is not None]
+        who = describe_vertex(vertex(self.plan.graph, each.node))
+        return f"while running {who} on {', '.join(shapes)}"
 
 
 def _modules_of(plan: PhasePlan) -> list[str]:
@@ -246,15 +271,14 @@ def _modules_of(plan: PhasePlan) -> list[str]:
     return list(dict.fromkeys(names))
 
 
-def _method(part: Any, name: str) -> Any:
-    return getattr(part, name)
-
-
-def _converter(image: ImageSpec, slot: int) -> Callable[[Values], Tensor]:
+def _converter(image: ImageSpec) -> Callable[[Tensor], Tensor]:
+    """Make the function that brings images in [0, 1] to what a model expects."""
+    wanted = (image.channels, image.height, image.width)
     statistics: dict[tuple[torch.device, torch.dtype], tuple[Tensor, Tensor]] = {}
 
-    def run(values: Values) -> Tensor:
-        pixels: Tensor = values[slot]
+    def convert(pixels: Tensor) -> Tensor:
+        if pixels.shape[1:] != wanted:
+            pixels = resize_image(pixels, image)
         key = (pixels.device, pixels.dtype)
         if key not in statistics:
             statistics[key] = (
@@ -262,28 +286,28 @@ def _converter(image: ImageSpec, slot: int) -> Callable[[Values], Tensor]:
                 torch.tensor(image.std, device=key[0], dtype=key[1]).view(1, -1, 1, 1),
             )
         mean, std = statistics[key]
-        return convert_image(pixels, image, mean, std)
+        return (pixels - mean) / std
 
-    return run
+    return convert
 
 
-def convert_image(pixels: Tensor, image: ImageSpec, mean: Tensor, std: Tensor) -> Tensor:
-    """Bring images in [0, 1] to what a model expects.
+def resize_image(pixels: Tensor, image: ImageSpec) -> Tensor:
+    """Bring images to a size and a number of channels.
 
     Args:
         pixels: "b c h w".
-        image: the size and number of channels wanted; one channel is repeated.
-        mean: "1 c 1 1".
-        std: "1 c 1 1".
+        image: what is wanted; one channel is repeated.
 
     Returns:
-        "b c h w", normalized.
+        "b c h w".
     """
     if pixels.shape[-2:] != (image.height, image.width):
         size = (image.height, image.width)
         pixels = F.interpolate(pixels, size=size, mode="bilinear", antialias=True)
     if pixels.shape[1] != image.channels:
         if pixels.shape[1] != 1:
-            raise ValueError(f"images have {pixels.shape[1]} channels, the model takes {image.channels}")
+            raise ValueError(
+                f"images have {pixels.shape[1]} channels, the model takes {image.channels}"
+            )
         pixels = pixels.expand(-1, image.channels, -1, -1)
-    return (pixels - mean) / std
+    return pixels

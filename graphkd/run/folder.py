@@ -5,32 +5,43 @@ from __future__ import annotations
 import shutil
 from pathlib import Path
 
+from graphkd.blueprint import Blueprint
 from graphkd.errors import mistake
 
 BLUEPRINT = "blueprint.yaml"
+SETTINGS = "run.json"
 CHECKPOINTS = "checkpoints"
 RESULTS = "results.json"
 
 
+def check_place(path: Path, *, force: bool) -> None:
+    """Find out whether a run folder may be made here, before anything is computed for it.
+
+    Raises:
+        BlueprintError: something lies there that must stay.
+    """
+    if not path.exists():
+        return
+    if not force:
+        raise mistake(f"{path}: exists already; choose another --out, or --force to replace it")
+    if not is_run(path) and not (path.is_dir() and not any(path.iterdir())):
+        raise mistake(f"{path}: is no run of graphkd, so --force does not replace it")
+
+
 def make_folder(path: Path, *, force: bool) -> Path:
-    """Make a run folder.
+    """Make an empty run folder.
 
     Args:
         path: where; must not exist.
-        force: replace an earlier run that lies there.
+        force: replace an earlier run, or an empty folder, that lies there.
 
     Raises:
-        BlueprintError: something lies there, or the place cannot be written.
+        BlueprintError: something lies there that must stay, or the place cannot be written.
     """
-    if path.exists():
-        if not force:
-            raise mistake(f"{path}: exists already; choose another --out, or --force to replace it")
-        if path.is_dir() and not any(path.iterdir()):
-            return path
-        if not is_run(path):
-            raise mistake(f"{path}: is no run of graphkd, so --force does not replace it")
-        shutil.rmtree(path)
+    check_place(path, force=force)
     try:
+        if path.exists():
+            shutil.rmtree(path)
         path.mkdir(parents=True)
     except OSError as error:
         raise mistake(f"{path}: cannot make the run folder: {error.strerror}") from error
@@ -38,8 +49,8 @@ def make_folder(path: Path, *, force: bool) -> Path:
 
 
 def is_run(path: Path) -> bool:
-    """Say whether a folder is a run's."""
-    return path.is_dir() and (path / BLUEPRINT).is_file()
+    """Say whether a folder is a run's: it holds both files that every run begins with."""
+    return (path / BLUEPRINT).is_file() and (path / SETTINGS).is_file()
 
 
 def require_run(path: Path) -> Path:
@@ -50,6 +61,18 @@ def require_run(path: Path) -> Path:
     """
     if not path.exists():
         raise mistake(f"{path}: no such folder")
-    if not is_run(path):
-        raise mistake(f"{path}: is no run of graphkd (it holds no {BLUEPRINT})")
+    for name in (BLUEPRINT, SETTINGS):
+        if not (path / name).is_file():
+            raise mistake(f"{path}: is no run of graphkd (it holds no {name})")
     return path
+
+
+def seeds_of(blueprint: Blueprint) -> tuple[int, ...]:
+    """Return the seeds that a blueprint is run with, each once."""
+    recipe = blueprint.train
+    return tuple(dict.fromkeys(recipe.seeds or (recipe.seed,)))
+
+
+def seed_folder(folder: Path, blueprint: Blueprint, seed: int) -> Path:
+    """Say where in a run folder one seed writes: in a folder of its own if there are several."""
+    return folder / f"seed-{seed}" if len(seeds_of(blueprint)) > 1 else folder

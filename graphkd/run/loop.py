@@ -4,32 +4,63 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
 import attrs
 import torch
-from torch import Tensor, nn
 
 from graphkd.compile.instructions import PhasePlan
 from graphkd.run import checkpoint
 from graphkd.run.data import Batches
-from graphkd.run.evaluate import evaluate
 from graphkd.run.executor import PhaseModule
 from graphkd.run.folder import CHECKPOINTS
 from graphkd.run.optim import make_optimizer, make_scheduler
-from graphkd.run.progress import Progress
+from graphkd.run.progress import Advance, Progress
 from graphkd.run.record import Recorder
-from graphkd.run.session import Session, snapshot
+from graphkd.run.session import Session, seed_streams, set_random_state
 from graphkd.run.source import Opened, Source, evaluation_batches, training_source
 from graphkd.run.step import Batch, PhaseStep
+from graphkd.run.validate import forget_best, validate
 
 VALIDATIONS = 10
-"""Most validations of a phase."""
+"""A short phase is validated about so often."""
+STEPS_BETWEEN = 500
+"""A long phase is validated at the end of the epoch after so many steps."""
 
 
 class Stopped(Exception):
-    """The user asked to stop; a checkpoint was written."""
+    """The user asked to stop; the run can be resumed."""
+
+
+@attrs.frozen
+class Budget:
+    """How long a phase trains.
+
+    Attributes:
+        steps: optimizer steps.
+        epochs: epochs that are begun.
+        steps_per_epoch: optimizer steps in an epoch.
+        epochs_between: epochs from one validation to the next.
+    """
+
+    steps: int
+    epochs: int
+    steps_per_epoch: int
+    epochs_between: int
+
+    @classmethod
+    def of(cls, plan: PhasePlan, batches: int) -> Budget:
+        """Work out the budget of a phase with that many batches in an epoch."""
+        per_epoch = math.ceil(batches / plan.recipe.accumulate)
+        steps = plan.recipe.steps or plan.recipe.epochs * per_epoch
+        between = math.ceil(min(steps / VALIDATIONS, STEPS_BETWEEN) / per_epoch)
+        return cls(steps, math.ceil(steps / per_epoch), per_epoch, between)
+
+    def validates(self, epoch: int) -> bool:
+        """Say whether the phase is validated after this epoch, counted from 0."""
+        return epoch + 1 == self.epochs or (epoch + 1) % self.epochs_between == 0
 
 
 @attrs.define
@@ -53,7 +84,6 @@ class Loop:
     progress: Progress
     seed: int
     stop: bool = False
-    _newest: PhaseStep | None = None
     _validation: Batches | None = None
 
     def run(self, resume: dict[str, Any] | None = None) -> None:
@@ -66,12 +96,16 @@ class Loop:
         Raises:
             Stopped: after `stop` was set.
         """
+        if resume is None:
+            seed_streams(self.seed)
+        else:
+            set_random_state(resume["random"], self.session.device)
         plans = self.session.schedule.phases
         while self.session.phase < len(plans):
             plan = plans[self.session.phase]
             if plan.phase.fit:
-                self._fit(plan)
-            if plan.phase.train or not plan.phase.fit:
+                self._fit(plan, resume)
+            else:
                 self._train(plan, resume)
             resume = None
             self._next_phase()
@@ -82,189 +116,145 @@ class Loop:
         session.epoch = session.batch = session.phase_step = 0
         session.optimizer = session.scheduler = session.scaler = None
         self._save()
+        self._leave_if_asked()
 
-    def _fit(self, plan: PhasePlan) -> None:
-        source = training_source(self.opened, plan.data, seed=self.seed, fitting=True)
-        fitted = [self.session.parts[name] for name in plan.phase.fit]
-        module = PhaseModule(plan, self.session.parts)
+    def _leave_if_asked(self) -> None:
+        if self.stop:
+            raise Stopped
+
+    def _fit(self, plan: PhasePlan, resume: dict[str, Any] | None) -> None:
+        """Show each training sample once; when stopped, a resumed run begins the pass again."""
+        session = self.session
+        source = self._source(plan)
+        fitted = [session.parts[name] for name in plan.phase.fit]
+        module = PhaseModule(plan, session.parts)
         module.eval()
+        if resume is not None:
+            session.load_optimizer(resume)
         try:
             for part in fitted:
                 part.begin()
             with self.progress.phase(plan.name, len(source)) as advance, torch.no_grad():
                 for batch in source.epoch(0):
                     module.values(self._on_device(batch), [])
-                    advance("")
+                    advance()
+                    self._leave_if_asked()
             for part in fitted:
                 part.finish()
         finally:
             module.close()
 
     def _train(self, plan: PhasePlan, resume: dict[str, Any] | None) -> None:
-        session = self.session
-        source = training_source(
-            self.opened,
-            plan.data,
-            seed=self.seed,
-            pin_memory=session.device.type == "cuda",
-        )
+        session, recipe = self.session, plan.recipe
+        source = self._source(plan)
         budget = Budget.of(plan, len(source))
+        module = PhaseModule(plan, session.parts)
+        module.activate()
+        for parameter in session.fixed:
+            parameter.requires_grad_(False)
         session.optimizer = make_optimizer(plan, session.parts)
         session.scheduler = make_scheduler(
             session.optimizer,
-            plan.recipe,
+            recipe,
             total_steps=budget.steps,
             steps_per_epoch=budget.steps_per_epoch,
         )
-        if plan.recipe.precision == "float16":
+        if recipe.precision == "float16":
             session.scaler = torch.amp.GradScaler(session.device.type)
-        if resume is not None:
-            session.load_optimizer(resume)
-            if session.scheduler:
-                session.scheduler.step_update(session.phase_step)
-        module = PhaseModule(plan, session.parts)
-        module.activate()
-        if plan.recipe.compile:
+        if recipe.compile:
             module.compile()
         step = PhaseStep(plan, session, module, steps_per_epoch=budget.steps_per_epoch)
+        if session.phase_step == 0:
+            forget_best(session, plan)
+        if resume is not None:
+            session.load_optimizer(resume)
         try:
-            self._epochs(plan, source, budget, step)
+            self._epochs(source, budget, step)
         finally:
             module.close()
 
-    def _epochs(self, plan: PhasePlan, source: Source, budget: Budget, step: PhaseStep) -> None:
-        session = self.session
-        every = max(1, math.ceil(budget.epochs / VALIDATIONS))
-        if plan.trained and session.phase_step == 0 and session.batch == 0:
-            self._reset_best(plan)
+    def _source(self, plan: PhasePlan) -> Source:
+        on_gpu = self.session.device.type == "cuda"
+        return training_source(self.opened, plan, seed=self.seed, pin_memory=on_gpu)
+
+    def _epochs(self, source: Source, budget: Budget, step: PhaseStep) -> None:
+        session, plan = self.session, step.plan
         with self.progress.phase(plan.name, budget.steps, done=session.phase_step) as advance:
-            while session.phase_step < budget.steps:
-                self._epoch(plan, source, budget, step, advance)
-                over = session.phase_step >= budget.steps
-                validating = over or (session.epoch + 1) % every == 0
+            while session.epoch < budget.epochs:
+                self._epoch(source, budget, step, advance)
+                validating = budget.validates(session.epoch)
                 if validating:
-                    self._flush()
-                    self._validate(plan)
-                    step.module.train()
+                    self._validate(step)
                 session.epoch += 1
                 session.batch = 0
+                over = session.epoch == budget.epochs
                 if validating and not over and not plan.recipe.checkpoint_every:
                     self._save()
 
-    def _epoch(
-        self, plan: PhasePlan, source: Source, budget: Budget, step: PhaseStep, advance: Any
-    ) -> None:
-        session = self.session
-        log_every, save_every = plan.recipe.log_every, plan.recipe.checkpoint_every
-        for group in self._groups(source, plan.recipe.accumulate):
+    def _epoch(self, source: Source, budget: Budget, step: PhaseStep, advance: Advance) -> None:
+        session, recipe = self.session, step.plan.recipe
+        # none are left where a checkpoint lies at the very end of the epoch
+        left = budget.steps - session.phase_step
+        for group in islice(self._groups(source, recipe.accumulate), left):
+            rates = self._rates()
             step.run(group)
             session.batch += len(group)
-            self._newest = step
-            if session.phase_step % log_every == 0:
-                self._flush()
-                advance("", log_every)
-            if save_every and session.step % save_every == 0:
+            advance()
+            ends = session.batch == len(source) or session.phase_step == budget.steps
+            if session.phase_step % recipe.log_every == 0 or (
+                ends and budget.validates(session.epoch)
+            ):
+                self._record(step, rates)
+            if self.stop or (
+                recipe.checkpoint_every and session.step % recipe.checkpoint_every == 0
+            ):
                 self._save()
-            if self.stop:
-                self._flush()
-                self._save()
-                raise Stopped
-            if session.phase_step >= budget.steps:
-                return
+            self._leave_if_asked()
 
     def _groups(self, source: Source, size: int) -> Iterator[list[Batch]]:
-        group: list[Batch] = []
-        for batch in source.epoch(self.session.epoch, self.session.batch):
-            group.append(self._on_device(batch))
-            if len(group) == size:
-                yield group
-                group = []
-        if group:
+        """Gather the batches of each optimizer step, from where the session stands."""
+        batches = map(self._on_device, source.epoch(self.session.epoch, self.session.batch))
+        while group := list(islice(batches, size)):
             yield group
 
-    def _on_device(self, batch: dict[str, Tensor]) -> dict[str, Tensor]:
-        if self.session.device.type == "cpu":
-            return batch
-        return {
-            key: value.to(self.session.device, non_blocking=True) for key, value in batch.items()
-        }
+    def _on_device(self, batch: Batch) -> Batch:
+        device, recipe = self.session.device, self.session.schedule.blueprint.train
+        moved = {key: value.to(device, non_blocking=True) for key, value in batch.items()}
+        if recipe.channels_last:
+            moved["image"] = moved["image"].contiguous(memory_format=torch.channels_last)
+        return moved
 
-    def _flush(self) -> None:
-        """Write the newest losses down: the only place where the host waits for the device."""
-        newest, self._newest = self._newest, None
-        if newest is None:
-            return
-        present = [
-            (name, loss)
-            for name, loss in zip(newest.names, newest.losses, strict=True)
+    def _record(self, step: PhaseStep, rates: dict[str, float]) -> None:
+        """Write the losses of the last step down: only here the host waits for the device."""
+        session = self.session
+        awake = {
+            name: loss
+            for name, loss in zip(_numbered(step.names), step.losses, strict=True)
             if loss is not None
-        ]
-        numbers = torch.stack([loss.float() for _, loss in present]).tolist() if present else []
-        found = {f"loss/{name}": value for (name, _), value in zip(present, numbers, strict=True)}
-        session = self.session
-        assert session.optimizer is not None
-        rate = float(session.optimizer.param_groups[-1]["lr"])
-        plan = newest.plan.name
-        self.recorder.write(session.step, phase=plan, epoch=session.epoch, lr=rate, **found)
-
-    def _validate(self, plan: PhasePlan) -> None:
-        session = self.session
-        models = [name for name in plan.trained if isinstance(session.parts.get(name), nn.Module)]
-        batches = self._validation_batches()
-        found = evaluate(session.schedule, session.parts, batches, device=session.device)
-        values = {
-            f"validation/{name}/{key}": value
-            for name in models
-            for key, value in found.models.get(name, {}).items()
         }
-        values |= {f"validation/{name}": value for name, value in found.probes.items()}
-        averaged = self._validate_averages(plan)
-        values |= {f"validation/{name}/ema/top1": score for name, score in averaged.items()}
-        self.recorder.write(session.step, phase=plan.name, epoch=session.epoch, **values)
-        scores = {name: found.models[name]["top1"] for name in models if name in found.models}
-        self.progress.say(plan.name, session.epoch, scores)
-        self._keep_best(plan, scores, averaged)
+        values = torch.stack([loss.float() for loss in awake.values()]).tolist() if awake else []
+        losses = {f"loss/{name}": value for name, value in zip(awake, values, strict=True)}
+        self.recorder.write(
+            session.step, phase=step.plan.name, epoch=session.epoch, **rates, **losses
+        )
 
-    def _validation_batches(self) -> Batches:
+    def _rates(self) -> dict[str, float]:
+        """Return the learning rate: one for all, or one for each node if they differ."""
+        assert self.session.optimizer is not None
+        rates = {group["node"]: float(group["lr"]) for group in self.session.optimizer.param_groups}
+        if len(set(rates.values())) == 1:
+            return {"lr": next(iter(rates.values()))}
+        return {f"lr/{node}": rate for node, rate in rates.items()}
+
+    def _validate(self, step: PhaseStep) -> None:
+        session, plan = self.session, step.plan
         if self._validation is None:
-            data = self.session.schedule.blueprint.data
+            data = session.schedule.blueprint.data
             self._validation = evaluation_batches(self.opened.parts.validation, data)
-        return self._validation
-
-    def _validate_averages(self, plan: PhasePlan) -> dict[str, float]:
-        session = self.session
-        averaged = {
-            name: each.module for name, each in session.averages.items() if name in plan.trained
-        }
-        if not averaged:
-            return {}
-        batches = self._validation_batches()
-        parts = {**session.parts, **averaged}
-        found = evaluate(session.schedule, parts, batches, device=session.device, only=averaged)
-        return {name: values["top1"] for name, values in found.models.items()}
-
-    def _reset_best(self, plan: PhasePlan) -> None:
-        if set(plan.trained) & set(self.session.schedule.deliver):
-            self.session.best.score = -1.0
-
-    def _keep_best(
-        self, plan: PhasePlan, scores: dict[str, float], averaged: dict[str, float]
-    ) -> None:
-        session = self.session
-        handed = [name for name in session.schedule.deliver if name in scores]
-        if not handed:
-            return
-        best = {name: max(scores[name], averaged.get(name, -1.0)) for name in handed}
-        score = sum(best.values()) / len(best)
-        if score <= session.best.score:
-            return
-        weights = snapshot(session, tuple(handed))
-        for name in handed:
-            if averaged.get(name, -1.0) > scores[name]:
-                state = session.averages[name].module.state_dict()
-                weights[name] = {key: value.detach().cpu().clone() for key, value in state.items()}
-        session.best.score, session.best.step = score, session.step
-        session.best.weights = {**session.best.weights, **weights}
+        found = validate(session, plan, self._validation)
+        self.recorder.write(session.step, phase=plan.name, epoch=session.epoch, **found.values)
+        self.progress.say(plan.name, session.epoch, found.scores)
+        step.module.train()
 
     def _save(self) -> None:
         recipe = self.session.schedule.blueprint.train
@@ -273,23 +263,9 @@ class Loop:
         checkpoint.save(self.folder / CHECKPOINTS, self.session.step, state, keep=recipe.keep)
 
 
-@attrs.frozen
-class Budget:
-    """How long a phase trains.
-
-    Attributes:
-        steps: optimizer steps.
-        steps_per_epoch: optimizer steps in an epoch.
-        epochs: epochs that are begun.
-    """
-
-    steps: int
-    steps_per_epoch: int
-    epochs: int
-
-    @classmethod
-    def of(cls, plan: PhasePlan, batches: int) -> Budget:
-        """Work out the budget of a phase with that many batches in an epoch."""
-        per_epoch = max(1, math.ceil(batches / plan.recipe.accumulate))
-        steps = plan.recipe.steps or plan.recipe.epochs * per_epoch
-        return cls(steps, per_epoch, math.ceil(steps / per_epoch))
+def _numbered(names: list[str]) -> list[str]:
+    """Tell flows of the same name apart: the second becomes `NAME#2`."""
+    return [
+        f"{name}#{names[:index].count(name) + 1}" if name in names[:index] else name
+        for index, name in enumerate(names)
+    ]

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from typing import Protocol
 
 from rich.console import Console
 from rich.progress import (
@@ -16,13 +15,8 @@ from rich.progress import (
 )
 from rich.progress import Progress as Bar
 
-
-class Advance(Protocol):
-    """Moves the bar."""
-
-    def __call__(self, text: str, steps: int = 1) -> None:
-        """Go on by some steps."""
-        ...
+Advance = Callable[[], None]
+"""Moves the bar by one step."""
 
 
 class Progress:
@@ -36,16 +30,15 @@ class Progress:
     def __init__(self, console: Console | None = None, title: str = "") -> None:
         self.console = console
         self.title = title
-        self._bar: Bar | None = None
 
     @contextmanager
     def phase(self, name: str, total: int, done: int = 0) -> Iterator[Advance]:
-        """Show a phase of that many steps."""
+        """Show a phase of that many steps, of which some are done."""
         if self.console is None or not self.console.is_terminal:
-            yield lambda text, steps=1: None
+            yield lambda: None
             return
         bar = Bar(
-            TextColumn("{task.description}"),
+            TextColumn("{task.description}", markup=False),
             BarColumn(),
             MofNCompleteColumn(),
             TimeElapsedColumn(),
@@ -54,14 +47,13 @@ class Progress:
             transient=True,
         )
         with bar:
-            self._bar = bar
             task = bar.add_task(f"{self.title}{name}", total=total, completed=done)
-            yield lambda text, steps=1: bar.advance(task, steps)
-        self._bar = None
+            yield lambda: bar.advance(task)
 
     def say(self, phase: str, epoch: int, scores: Mapping[str, float]) -> None:
-        """Tell the validation accuracies."""
+        """Tell the validation accuracies after an epoch, counted from 0."""
         if self.console is None or not scores:
             return
         text = "  ".join(f"{name} {100 * score:.1f}" for name, score in scores.items())
-        self.console.print(f"{self.title}{phase}  epoch {epoch + 1}  validation top-1: {text}")
+        line = f"{self.title}{phase}  epoch {epoch + 1}  validation top-1: {text}"
+        self.console.print(line, markup=False, soft_wrap=True)

@@ -1,4 +1,4 @@
-"""Write down what happens: `metrics.jsonl` and TensorBoard."""
+"""Write down what happens: `metrics.jsonl` and TensorBoard, and the results at the end."""
 
 from __future__ import annotations
 
@@ -6,6 +6,11 @@ import json
 import math
 from pathlib import Path
 from typing import Any
+
+import attrs
+
+from graphkd.run.evaluate import Evaluation
+from graphkd.run.folder import RESULTS
 
 METRICS = "metrics.jsonl"
 
@@ -21,21 +26,27 @@ class Recorder:
     """
 
     def __init__(self, folder: Path, *, keep: int = 0, step: int = 0) -> None:
+        """Open both.
+
+        Args:
+            folder: of the run.
+            keep: how many records of an earlier start stay; those after them are cut off.
+            step: the last step that these tell of.
+        """
         self.path = folder / METRICS
         self.count = keep
-        cut_back(self.path, keep)
+        _cut_back(self.path, keep)
         self._stream = self.path.open("a", encoding="utf-8")
-        self._board = _tensorboard(folder, step if keep else None)
+        self._board = _tensorboard(folder, step + 1 if keep else 0)
 
     def write(self, step: int, **values: Any) -> None:
         """Append one record.
 
         Args:
             step: optimizer steps since the run began.
-            values: texts and numbers; numbers go to TensorBoard too.
+            values: texts and numbers; fractions go to TensorBoard too.
         """
-        record = {"step": step, **values}
-        self._stream.write(json.dumps(_finite(record)) + "\n")
+        self._stream.write(json.dumps(plain({"step": step, **values})) + "\n")
         self._stream.flush()
         self.count += 1
         for name, value in values.items():
@@ -48,22 +59,14 @@ class Recorder:
         self._board.close()
 
 
-def _finite(record: dict[str, Any]) -> dict[str, Any]:
-    """Write NaN and infinities as texts: they are no JSON."""
-    return {
-        key: str(value) if isinstance(value, float) and not math.isfinite(value) else value
-        for key, value in record.items()
-    }
-
-
-def _tensorboard(folder: Path, step: int | None) -> Any:
+def _tensorboard(folder: Path, purge: int) -> Any:
     from torch.utils.tensorboard.writer import SummaryWriter
 
-    purge = None if step is None else step + 1
+    # events from `purge` on belong to an earlier start that is being repeated
     return SummaryWriter(str(folder / "tensorboard"), purge_step=purge)  # type: ignore[no-untyped-call]
 
 
-def cut_back(path: Path, count: int) -> None:
+def _cut_back(path: Path, count: int) -> None:
     """Keep the first records only, as many as the checkpoint knows of."""
     if not path.exists():
         return
@@ -77,3 +80,38 @@ def read_metrics(folder: Path) -> list[dict[str, Any]]:
     """Return the records of a run."""
     text = (folder / METRICS).read_text(encoding="utf-8")
     return [json.loads(line) for line in text.splitlines()]
+
+
+def write_results(folder: Path, found: Evaluation) -> None:
+    """Write what a finished run measured; its presence says that the run is finished."""
+    write_json(folder / RESULTS, attrs.asdict(found))
+
+
+def read_results(folder: Path) -> Evaluation | None:
+    """Return what a finished run measured, None for a run that is not finished."""
+    path = folder / RESULTS
+    if not path.exists():
+        return None
+    found = json.loads(path.read_text(encoding="utf-8"))
+    models = {name: _numbers(report) for name, report in found["models"].items()}
+    return Evaluation(models, _numbers(found["probes"]))
+
+
+def _numbers(report: dict[str, Any]) -> dict[str, float]:
+    return {key: float(value) for key, value in report.items()}
+
+
+def write_json(path: Path, value: Any) -> None:
+    """Write a JSON file, whole or not at all."""
+    draft = path.with_suffix(".tmp")
+    draft.write_text(json.dumps(plain(value), indent=2) + "\n", encoding="utf-8")
+    draft.replace(path)
+
+
+def plain(value: Any) -> Any:
+    """Write NaN and infinities as texts, which `float` reads: they are no JSON."""
+    if isinstance(value, dict):
+        return {key: plain(each) for key, each in value.items()}
+    if isinstance(value, float) and not math.isfinite(value):
+        return str(value)
+    return value

@@ -3,47 +3,72 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from typing import Any
 
 import attrs
 import numpy as np
 import torch
 from torch import Tensor
 
-from graphkd.blueprint.model import Blueprint, Data
+from graphkd.blueprint import Blueprint, Data
+from graphkd.compile.instructions import PhasePlan
 from graphkd.component import DataSpec, Splits
-from graphkd.errors import ComponentError, mistake
+from graphkd.errors import ComponentError, Place, mistake
 from graphkd.run.data import Batches, Part, Parts, prepare_splits
 from graphkd.run.order import labelled_subset, sample_seed
 
+Mix = Callable[[Tensor, Tensor], tuple[Tensor, Tensor]]
 
-@attrs.frozen
+
+@attrs.frozen(eq=False)
 class Opened:
-    """A data set that is open.
+    """A data set that is open, and divided for one seed.
 
     Attributes:
+        blueprint: whose data it is.
         spec: its images and classes.
         parts: training, validation and test, kept apart.
     """
 
+    blueprint: Blueprint
     spec: DataSpec
     parts: Parts
 
 
-def open_data(blueprint: Blueprint, *, seed: int) -> Opened:
+def open_splits(blueprint: Blueprint) -> Splits:
     """Open a blueprint's data set.
 
     Raises:
         BlueprintError: files are absent, or a split is empty.
     """
+    try:
+        splits: Splits = blueprint.data.dataset.splits(blueprint.folder)
+    except ComponentError as error:
+        raise _data_mistake(blueprint, error) from error
+    return splits
+
+
+def divide(blueprint: Blueprint, splits: Splits, *, seed: int) -> Opened:
+    """Keep validation apart from training; reads no image.
+
+    Args:
+        blueprint: says how much validation gets where the data set has none.
+        splits: of its data set.
+        seed: of the run.
+
+    Raises:
+        BlueprintError: a split is empty, or training has too few samples.
+    """
     data = blueprint.data
     try:
         spec: DataSpec = data.dataset.spec(blueprint.folder)
-        splits: Splits = data.dataset.splits(blueprint.folder)
         parts = prepare_splits(splits, validation=data.validation, seed=seed)
     except ComponentError as error:
-        raise mistake(f"data: {error}", blueprint.place("data", error.field or "dataset")) from error
-    return Opened(spec, parts)
+        raise _data_mistake(blueprint, error) from error
+    return Opened(blueprint, spec, parts)
+
+
+def _data_mistake(blueprint: Blueprint, error: ComponentError) -> Exception:
+    return mistake(f"data: {error}", blueprint.place("data", error.field or "dataset"))
 
 
 @attrs.frozen
@@ -52,12 +77,12 @@ class Source:
 
     Attributes:
         batches: in order and augmented.
-        mix: MixUp and CutMix on a batch, given the seed of its step; None for neither.
+        mix: MixUp and CutMix on a batch; None for neither.
         seed: the run's seed.
     """
 
     batches: Batches
-    mix: Callable[[Tensor, Tensor], tuple[Tensor, Tensor]] | None
+    mix: Mix | None
     seed: int
 
     def __len__(self) -> int:
@@ -67,42 +92,63 @@ class Source:
     def epoch(self, number: int, start: int = 0) -> Iterator[dict[str, Tensor]]:
         """Go through an epoch's batches, from batch `start` on."""
         for index, batch in enumerate(self.batches.epoch(number, start), start):
-            yield self._mixed(batch, number, index) if self.mix else batch
+            yield self._mixed(batch, self.mix, number, index) if self.mix else batch
 
-    def _mixed(self, batch: dict[str, Tensor], epoch: int, index: int) -> dict[str, Tensor]:
-        assert self.mix is not None
+    def _mixed(
+        self, batch: dict[str, Tensor], mix: Mix, epoch: int, index: int
+    ) -> dict[str, Tensor]:
+        """Mix with numpy's global generator, as timm does, and put it back afterwards."""
         before = np.random.get_state()
+        # no sample has the view -1
         np.random.seed(sample_seed(self.seed, epoch, index, view=-1) % 2**32)
         try:
-            image, label = self.mix(batch["image"].clone(), batch["label"])
+            image, label = mix(batch["image"].clone(), batch["label"])
         finally:
             np.random.set_state(before)
-        return {"image": image, "label": label, "index": batch["index"]}
+        return {**batch, "image": image, "label": label}
 
 
 def training_source(
-    opened: Opened, data: Data, *, seed: int, fitting: bool = False, pin_memory: bool = False
+    opened: Opened, plan: PhasePlan, *, seed: int, pin_memory: bool = False
 ) -> Source:
     """Make the batches of a phase.
 
+    A phase that fits sees each training sample once, in order, without augmentation or mixing; its
+    hidden labels stay hidden.
+
     Args:
         opened: the data set.
-        data: the phase's data settings.
+        plan: the phase, with its data settings.
         seed: the run's seed; the labelled subset, the order and the augmentation depend on it.
-        fitting: each sample once, in order, without augmentation, mixing or hidden samples.
         pin_memory: keep batches where a GPU can fetch them.
 
     Raises:
-        BlueprintError: a class has too few samples for `labels_per_class`.
+        BlueprintError: a class has too few samples for `labels_per_class`, or there is no batch.
     """
+    try:
+        return _source(opened, plan, seed, pin_memory)
+    except ComponentError as error:
+        raise mistake(f"data: {error}", _place(opened.blueprint, plan, error.field)) from error
+
+
+def _place(blueprint: Blueprint, plan: PhasePlan, field: str) -> Place | None:
+    """Say where a data setting of a phase was written."""
+    if field in plan.phase.data:
+        return blueprint.place("phases", blueprint.phases.index(plan.phase), "data", field)
+    return blueprint.place("data", field)
+
+
+def _source(opened: Opened, plan: PhasePlan, seed: int, pin_memory: bool) -> Source:
+    data, fitting = plan.data, bool(plan.phase.fit)
     samples, indices = opened.parts.train.samples, opened.parts.train.indices
     labels = samples.labels
-    if data.labels_per_class is not None and labels is not None:
-        kept = _labelled(labels, indices, data.labels_per_class, seed)
-        labels = torch.where(kept, labels, -1)
+    if data.labels_per_class is not None:
+        labels = _labelled(labels, indices, data.labels_per_class, seed)
         if data.labelled_only and not fitting:
-            indices = indices[kept[indices]]
+            indices = indices[labels[indices] >= 0]
     mix = None if fitting else _mixing(data, opened.spec)
+    if mix and (labels is None or bool((labels[indices] < 0).any())):
+        raise ComponentError("mixup and cutmix need every label", field="mixup")
     batches = Batches(
         samples,
         indices=indices,
@@ -119,14 +165,16 @@ def training_source(
     return Source(batches, mix, seed)
 
 
-def _labelled(labels: Tensor, indices: Tensor, per_class: int, seed: int) -> Tensor:
-    """Mark the samples of a split whose label stays."""
+def _labelled(labels: Tensor | None, indices: Tensor, per_class: int, seed: int) -> Tensor:
+    """Hide all labels of a split but those of the labelled subset."""
+    if labels is None:
+        raise ComponentError("the data set has no labels", field="labels_per_class")
     try:
         chosen = labelled_subset(labels[indices], per_class, seed=seed)
-    except ValueError as error:
-        raise mistake(f"data: labels_per_class: {error}") from error
-    kept = torch.zeros(len(labels), dtype=torch.bool)
-    kept[indices[chosen]] = True
+    except ComponentError as error:
+        raise ComponentError(str(error), field="labels_per_class") from error
+    kept = torch.full_like(labels, -1)
+    kept[indices[chosen]] = labels[indices[chosen]]
     return kept
 
 
@@ -139,7 +187,6 @@ def evaluation_batches(part: Part, data: Data) -> Batches:
         batch_size=max(data.batch_size, 256),
         seed=0,
         shuffle=False,
-        augment=None,
         workers=data.workers,
     )
 
@@ -161,14 +208,15 @@ def _augmentation(data: Data, spec: DataSpec) -> Callable[[Tensor], Tensor] | No
     return _Chain(steps) if steps else None
 
 
-def _mixing(data: Data, spec: DataSpec) -> Any:
+def _mixing(data: Data, spec: DataSpec) -> Mix | None:
     if not data.mixup and not data.cutmix:
         return None
     from timm.data.mixup import Mixup
 
-    return Mixup(
+    mix: Mix = Mixup(
         mixup_alpha=data.mixup,
         cutmix_alpha=data.cutmix,
         label_smoothing=0.0,
         num_classes=spec.classes,
     )
+    return mix

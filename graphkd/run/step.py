@@ -8,6 +8,7 @@ from contextlib import AbstractContextManager, nullcontext
 import torch
 from torch import Tensor, nn
 
+from graphkd.blueprint.model import Ramp
 from graphkd.compile.instructions import Backward, Loss, PhasePlan, Update
 from graphkd.run.executor import PhaseModule
 from graphkd.run.optim import Weight, loss_weights
@@ -28,31 +29,29 @@ class PhaseStep:
     def __init__(
         self, plan: PhasePlan, session: Session, module: PhaseModule, *, steps_per_epoch: int
     ) -> None:
+        assert session.optimizer is not None
         flows = [each for each in plan.instructions if isinstance(each, Loss)]
+        backwards = [each for each in plan.instructions if isinstance(each, Backward)]
         self.plan = plan
         self.session = session
         self.module = module
         self.names = [each.name for each in flows]
         self.losses: list[Tensor | None] = []
         self._weights: list[Weight] = loss_weights(plan, steps_per_epoch=steps_per_epoch)
-        self._fixed = (
-            [weight(0) for weight in self._weights]
-            if all(isinstance(each.weight, (int, float)) for each in flows)
-            else None
-        )
+        ramps = any(isinstance(each.weight, Ramp) for each in flows)
+        self._fixed = None if ramps else self._weights_at(0)
         self._every = [each.every for each in flows]
         self._seldom = any(every > 1 for every in self._every)
-        self._backwards = [each for each in plan.instructions if isinstance(each, Backward)]
-        self._into = [self._parameters(each) for each in self._backwards]
-        self._updates = [each for each in plan.instructions if isinstance(each, Update)]
-        self._clipped = [
-            parameter
-            for group in (session.optimizer.param_groups if session.optimizer else ())
-            for parameter in group["params"]
+        self._groups = [
+            (group, self._parameters(each), each is not backwards[-1])
+            for group, each in zip(module.groups, backwards, strict=True)
         ]
-        self._dtype = {"bfloat16": torch.bfloat16, "float16": torch.float16}.get(
-            plan.recipe.precision
-        )
+        self._updates = [each for each in plan.instructions if isinstance(each, Update)]
+        self._optimizer = session.optimizer
+        self._learning = [
+            parameter for group in self._optimizer.param_groups for parameter in group["params"]
+        ]
+        self._precision = _autocast(session.device, plan.recipe.precision)
 
     def run(self, batches: Sequence[Batch]) -> None:
         """Do one optimizer step on the gradients of one or several batches.
@@ -60,21 +59,14 @@ class PhaseStep:
         Args:
             batches: on the session's device. A batch counts by its number of samples.
         """
-        session = self.session
-        assert session.optimizer is not None
-        total = sum(len(batch["image"]) for batch in batches) if len(batches) > 1 else 0
-        for batch in batches:
-            self._accumulate(batch, len(batch["image"]) / total if total else 1.0)
-        if self.plan.recipe.clip_grad:
-            if session.scaler:
-                session.scaler.unscale_(session.optimizer)
-            nn.utils.clip_grad_norm_(self._clipped, self.plan.recipe.clip_grad)
-        if session.scaler:
-            session.scaler.step(session.optimizer)
-            session.scaler.update()
+        if len(batches) == 1:
+            self._accumulate(batches[0], 1.0)
         else:
-            session.optimizer.step()
-        session.optimizer.zero_grad(set_to_none=True)
+            total = sum(len(batch["image"]) for batch in batches)
+            for batch in batches:
+                self._accumulate(batch, len(batch["image"]) / total)
+        self._update()
+        session = self.session
         for each in self._updates:
             session.averages[each.node].update(session.parts[each.node])
         session.phase_step += 1
@@ -83,26 +75,62 @@ class PhaseStep:
             session.scheduler.step_update(session.phase_step)
 
     def _accumulate(self, batch: Batch, share: float) -> None:
-        step = self.session.phase_step
-        weights = self._fixed or [weight(step) for weight in self._weights]
-        alive = [step % every == 0 for every in self._every] if self._seldom else None
-        with self._autocast():
-            outcome = self.module(batch, weights, alive)
-        self.losses = [None if each is None else each.detach() for each in outcome.losses]
-        last = len(outcome.totals) - 1
-        for index, (total, into) in enumerate(zip(outcome.totals, self._into, strict=False)):
-            scaled = total if share == 1.0 else total * share
-            if self.session.scaler:
-                scaled = self.session.scaler.scale(scaled)
-            if into is None:
-                scaled.backward(retain_graph=index < last)  # type: ignore[no-untyped-call]
-            else:
-                torch.autograd.backward(scaled, inputs=into, retain_graph=index < last)
+        alive = None
+        if self._seldom:
+            step = self.session.phase_step
+            alive = [step % every == 0 for every in self._every]
+        with self._precision:
+            losses = self.module(batch, alive=alive).losses
+        self.losses = [None if each is None else each.detach() for each in losses]
+        self._send_back(losses, share)
 
-    def _autocast(self) -> AbstractContextManager[object]:
-        if self._dtype is None:
-            return nullcontext()
-        return torch.autocast(self.session.device.type, dtype=self._dtype)
+    def _send_back(self, losses: Sequence[Tensor | None], share: float) -> None:
+        """Send the gradient of each group's weighted sum into the parameters.
+
+        The weights are the gradient that the sum would hand to its terms, so the sum itself, which
+        nobody reads, is not computed.
+        """
+        weights = self._scaled_weights(share)
+        for group, into, retain in self._groups:
+            terms, factors = [], []
+            for index in group:
+                loss = losses[index]
+                if loss is not None and loss.requires_grad:
+                    terms.append(loss)
+                    factors.append(weights[index])
+            if terms:
+                torch.autograd.backward(terms, factors, retain_graph=retain, inputs=into)
+
+    def _scaled_weights(self, share: float) -> Sequence[Tensor]:
+        weights = self._fixed or self._weights_at(self.session.phase_step)
+        if share != 1.0:
+            weights = [each * share for each in weights]
+        scaler = self.session.scaler
+        return scaler.scale(weights) if scaler else weights
+
+    def _weights_at(self, step: int) -> list[Tensor]:
+        # filled on the device: a copy from the host would wait for it
+        device = self.session.device
+        return [torch.full((), float(weight(step)), device=device) for weight in self._weights]
+
+    def _update(self) -> None:
+        """Take one step of the optimizer and forget the gradients."""
+        scaler, clip = self.session.scaler, self.plan.recipe.clip_grad
+        # a scaler refuses a step in which all flows slept
+        if scaler and all(parameter.grad is None for parameter in self._learning):
+            scaler = None
+        if clip:
+            if scaler:
+                scaler.unscale_(self._optimizer)
+            nn.utils.clip_grad_norm_(self._learning, clip)
+        if scaler:
+            scaler.step(self._optimizer)
+            scaler.update()
+        else:
+            self._optimizer.step()
+        # as the optimizer's zero_grad, whose entry in the profiler costs more than all of it
+        for parameter in self._learning:
+            parameter.grad = None
 
     def _parameters(self, each: Backward) -> list[Tensor] | None:
         """Return the parameters that a restricted backward may change, its own loss included."""
@@ -121,3 +149,8 @@ class PhaseStep:
             for parameter in part.parameters()
             if parameter.requires_grad
         ]
+
+
+def _autocast(device: torch.device, precision: str) -> AbstractContextManager[object]:
+    dtype = {"bfloat16": torch.bfloat16, "float16": torch.float16}.get(precision)
+    return nullcontext() if dtype is None else torch.autocast(device.type, dtype=dtype)

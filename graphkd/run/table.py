@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-import statistics
 from typing import Any
 
 import attrs
+import numpy as np
 from rich.box import SIMPLE_HEAD
+from rich.console import Group
 from rich.table import Table
+from rich.text import Text
 
 from graphkd.graph import vertex
-from graphkd.inspect.explain import short
+from graphkd.inspect.amount import short
 from graphkd.run.evaluate import Evaluation, guides
+from graphkd.run.record import plain
 from graphkd.run.train import Result
 
 ROWS = (
@@ -23,25 +26,27 @@ ROWS = (
 """Title, key and scale of the measures of a model alone."""
 
 
-def result_table(result: Result) -> Table:
-    """Make the table: one column a model, mean and standard deviation over seeds."""
+def result_table(result: Result) -> Group:
+    """Make what a run ends with: a column for each model, then probes and comparisons.
+
+    Numbers are those of the seed, or mean and standard deviation over several.
+    """
     runs = list(result.evaluations.values())
     names = list(runs[0].models)
-    table = Table(title=_title(result), title_justify="left", box=SIMPLE_HEAD, pad_edge=False)
-    table.add_column("")
+    table = Table(title=Text(_title(result)), title_justify="left", box=SIMPLE_HEAD, pad_edge=False)
+    table.add_column("", overflow="fold")
     for name in names:
         bold = "bold" if name in result.schedule.deliver else ""
-        table.add_column(name, justify="right", header_style=bold, no_wrap=True)
+        table.add_column(name, justify="right", header_style=bold)
     costs = [vertex(result.schedule.graph, name).cost.parameters for name in names]
-    table.add_row("parameters", *(short(cost).strip() for cost in costs))
+    table.add_row("parameters", *map(short, costs))
     for title, key, scale in (*ROWS, *_compared(result, names)):
         table.add_row(title, *(_cell(runs, name, key, scale) for name in names))
-    for probe in runs[0].probes:
-        values = [run.probes[probe] for run in runs]
-        table.add_row(f"probe {probe}", _spread(values, 1.0), *[""] * (len(names) - 1))
-    table.caption = "\n".join(_paired(result)) or None
-    table.caption_justify = "left"
-    return table
+    probes = [
+        f"probe {probe}: {_spread([run.probes[probe] for run in runs], 1.0)}"
+        for probe in runs[0].probes
+    ]
+    return Group(table, *map(Text, [*probes, *_paired(result)]))
 
 
 def _compared(result: Result, names: list[str]) -> list[tuple[str, str, float]]:
@@ -74,10 +79,12 @@ def _spread(values: list[float], scale: float) -> str:
     if not values:
         return ""
     digits = 1 if scale == 100.0 else 3
-    mean = f"{statistics.mean(values) * scale:.{digits}f}"
+    mean = f"{np.mean(values) * scale:.{digits}f}"
     if len(values) == 1:
         return mean
-    return f"{mean} ± {statistics.stdev(values) * scale:.{digits}f}"
+    # numpy, since a seed may have diverged: Python's own fails on NaN
+    with np.errstate(invalid="ignore"):
+        return f"{mean} ± {np.std(values, ddof=1) * scale:.{digits}f}"
 
 
 def _paired(result: Result) -> list[str]:
@@ -89,9 +96,10 @@ def _paired(result: Result) -> list[str]:
                 100 * (run.models[name]["top1"] - run.models[other]["top1"])
                 for run in result.evaluations.values()
             ]
-            spread = f" (from {min(gains):+.1f} to {max(gains):+.1f})" if len(gains) > 1 else ""
-            mean = f"{statistics.mean(gains):+.1f}"
-            lines.append(f"{name} - {other}: {mean} points of top-1, seed by seed{spread}")
+            line = f"{name} - {other}: {np.mean(gains):+.1f} points of top-1"
+            if len(gains) > 1:
+                line += f", seed by seed from {min(gains):+.1f} to {max(gains):+.1f}"
+            lines.append(line)
     return lines
 
 
@@ -109,6 +117,8 @@ def result_data(result: Result) -> dict[str, Any]:
     """Return the same as plain data, for scripts."""
     return {
         "split": result.split,
-        "seeds": {str(seed): attrs.asdict(each) for seed, each in result.evaluations.items()},
+        "seeds": {
+            str(seed): plain(attrs.asdict(each)) for seed, each in result.evaluations.items()
+        },
         "paired": _paired(result),
     }

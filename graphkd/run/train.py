@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import signal
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager
@@ -13,19 +12,28 @@ import attrs
 import torch
 from rich.console import Console
 
-from graphkd.blueprint.model import Blueprint
-from graphkd.blueprint.save import save
+from graphkd.blueprint import Blueprint
 from graphkd.compile import Schedule, compile_blueprint
+from graphkd.component import Splits
 from graphkd.errors import mistake
 from graphkd.run import checkpoint
 from graphkd.run.deliver import deliver
 from graphkd.run.evaluate import Evaluation, evaluate
-from graphkd.run.folder import BLUEPRINT, CHECKPOINTS, RESULTS, make_folder, require_run
+from graphkd.run.folder import (
+    CHECKPOINTS,
+    RESULTS,
+    check_place,
+    make_folder,
+    seed_folder,
+    seeds_of,
+)
 from graphkd.run.loop import Loop, Stopped
+from graphkd.run.optim import make_optimizer
+from graphkd.run.plan import read_plan, write_plan
 from graphkd.run.progress import Progress
-from graphkd.run.record import Recorder
+from graphkd.run.record import Recorder, read_results, write_json, write_results
 from graphkd.run.session import Session, start_session
-from graphkd.run.source import Opened, evaluation_batches, open_data
+from graphkd.run.source import Opened, divide, evaluation_batches, open_splits, training_source
 
 __all__ = ["Result", "Stopped", "pick_device", "resume", "train"]
 
@@ -45,6 +53,14 @@ class Result:
     schedule: Schedule
     evaluations: dict[int, Evaluation]
     split: str = "test"
+
+
+@attrs.frozen(eq=False)
+class _Ready:
+    """One seed of a run, before its first step or its checkpoint."""
+
+    session: Session
+    opened: Opened
 
 
 def train(
@@ -68,93 +84,104 @@ def train(
         The results on the test split, which is read only at the end.
 
     Raises:
-        BlueprintError: with every problem of the blueprint, its data or the folder.
+        BlueprintError: with every problem of the blueprint, its data or the folder; then no folder
+            is made.
         Stopped: the user asked to stop; the run can be resumed.
     """
     schedule = compile_blueprint(blueprint, without=without)
-    seeds = blueprint.train.seeds or (blueprint.train.seed,)
-    pick_device(blueprint.train.device)
-    open_data(blueprint, seed=seeds[0])
-    folder = make_folder(Path(out or Path("runs") / blueprint.blueprint), force=force)
+    path = Path(out or Path("runs") / blueprint.blueprint)
+    check_place(path, force=force)
+    splits = open_splits(blueprint)
+    first, *others = seeds_of(blueprint)
+    ready = _get_ready(schedule, splits, first)
+    for seed in others:
+        _open(schedule, splits, seed)
+    folder = make_folder(path, force=force)
     write_plan(schedule, folder)
-    return _run_seeds(schedule, folder, seeds, console, resuming=False)
+    return _run_seeds(schedule, folder, console, splits=splits, ready=ready)
 
 
 def resume(folder: Path | str, *, console: Console | None = None) -> Result:
-    """Go on with a run from its newest checkpoint.
+    """Go on with a run from its newest checkpoint; a finished one only tells its results.
 
     Raises:
-        BlueprintError: the folder is no run, or its checkpoint is damaged.
+        BlueprintError: the folder is no run, its checkpoint is damaged, or its blueprint or the
+            weights of a frozen node changed since it began.
         Stopped: the user asked to stop again.
     """
-    from graphkd.blueprint import load
+    path = Path(folder)
+    return _run_seeds(read_plan(path), path, console)
 
-    path = require_run(Path(folder))
-    settings = json.loads((path / "run.json").read_text(encoding="utf-8"))
-    blueprint = attrs.evolve(load(path / BLUEPRINT), folder=Path(settings["folder"]))
-    schedule = compile_blueprint(blueprint, without=settings["without"])
-    seeds = blueprint.train.seeds or (blueprint.train.seed,)
-    return _run_seeds(schedule, path, seeds, console, resuming=True)
+
+def _open(schedule: Schedule, splits: Splits, seed: int) -> Opened:
+    """Divide the data for a seed, and find what would stop a phase later."""
+    opened = divide(schedule.blueprint, splits, seed=seed)
+    for plan in schedule.phases:
+        training_source(opened, plan, seed=seed)
+    return opened
+
+
+def _get_ready(schedule: Schedule, splits: Splits, seed: int) -> _Ready:
+    device = pick_device(schedule.blueprint.train.device)
+    opened = _open(schedule, splits, seed)
+    session = start_session(schedule, seed=seed, device=device)
+    for plan in schedule.phases:
+        if plan.trained:
+            make_optimizer(plan, session.parts)
+    return _Ready(session, opened)
 
 
 def _run_seeds(
     schedule: Schedule,
     folder: Path,
-    seeds: tuple[int, ...],
     console: Console | None,
     *,
-    resuming: bool,
+    splits: Splits | None = None,
+    ready: _Ready | None = None,
 ) -> Result:
-    several = len(seeds) > 1
+    """Run each seed that has no results yet; the first one may be ready."""
+    seeds = seeds_of(schedule.blueprint)
     found = {}
     for seed in seeds:
-        place = folder / f"seed-{seed}" if several else folder
-        title = f"seed {seed}  " if several else ""
-        place.mkdir(exist_ok=True)
-        progress = Progress(console, title)
-        found[seed] = _run_one(schedule, place, seed, progress, resuming=resuming)
-    if several:
-        _write_json(folder / RESULTS, {str(seed): attrs.asdict(each) for seed, each in found.items()})
+        place = seed_folder(folder, schedule.blueprint, seed)
+        done = read_results(place)
+        if done is None:
+            splits = splits or open_splits(schedule.blueprint)
+            this, ready = ready or _get_ready(schedule, splits, seed), None
+            place.mkdir(exist_ok=True)
+            title = f"seed {seed}  " if len(seeds) > 1 else ""
+            done = _run_one(this, place, seed, Progress(console, title))
+        found[seed] = done
+    if len(seeds) > 1:
+        every = {str(seed): attrs.asdict(each) for seed, each in found.items()}
+        write_json(folder / RESULTS, every)
     return Result(folder, schedule, found)
 
 
-def _run_one(
-    schedule: Schedule, folder: Path, seed: int, progress: Progress, *, resuming: bool
-) -> Evaluation:
-    results = folder / RESULTS
-    if resuming and results.exists():
-        return Evaluation(**json.loads(results.read_text(encoding="utf-8")))
-    device = pick_device(schedule.blueprint.train.device)
-    opened = open_data(schedule.blueprint, seed=seed)
-    session = start_session(schedule, seed=seed, device=device)
+def _run_one(ready: _Ready, folder: Path, seed: int, progress: Progress) -> Evaluation:
+    session = ready.session
     state = None
-    if resuming and checkpoint.listed(folder / CHECKPOINTS):
+    if checkpoint.listed(folder / CHECKPOINTS):
         state = checkpoint.load_latest(folder / CHECKPOINTS)
         session.load_weights(state)
     recorder = Recorder(folder, keep=session.records, step=session.step)
-    loop = Loop(session, opened, folder, recorder, progress, seed)
+    loop = Loop(session, ready.opened, folder, recorder, progress, seed)
     try:
         with _stopping(loop):
             loop.run(state)
-        found = _finish(session, opened, folder)
+        found = _finish(session, ready.opened, folder)
         recorder.write(session.step, phase="test", **_flat(found))
     finally:
         recorder.close()
-    _write_json(results, attrs.asdict(found))
+    write_results(folder, found)
     return found
 
 
 def _finish(session: Session, opened: Opened, folder: Path) -> Evaluation:
-    """Take the best delivered weights, test everything once, and write the student."""
-    for name, weights in session.best.weights.items():
-        session.parts[name].load_state_dict(weights)
-    data = session.schedule.blueprint.data
-    found = evaluate(
-        session.schedule,
-        session.parts,
-        evaluation_batches(opened.parts.test, data),
-        device=session.device,
-    )
+    """Take the best weights, test everything once, and write the student."""
+    session.take_best()
+    batches = evaluation_batches(opened.parts.test, session.schedule.blueprint.data)
+    found = evaluate(session.schedule, session.parts, batches, device=session.device)
     deliver(session.schedule, session.parts, folder)
     return found
 
@@ -166,29 +193,6 @@ def _flat(found: Evaluation) -> dict[str, float]:
         for key, value in report.items()
     }
     return values | {f"test/{name}": value for name, value in found.probes.items()}
-
-
-def write_plan(schedule: Schedule, folder: Path) -> None:
-    """Write the resolved blueprint, the schedule's text and the drawn graph into a run folder."""
-    from graphkd import __version__
-    from graphkd.inspect import dot, explain, mermaid
-
-    save(schedule.blueprint, folder / BLUEPRINT)
-    settings = {
-        "folder": str(schedule.blueprint.folder.resolve()),
-        "without": list(schedule.without),
-        "versions": {"graphkd": __version__, "torch": torch.__version__},
-    }
-    _write_json(folder / "run.json", settings)
-    (folder / "schedule.txt").write_text(explain(schedule) + "\n", encoding="utf-8")
-    (folder / "graph.mmd").write_text(mermaid(schedule.graph) + "\n", encoding="utf-8")
-    (folder / "graph.dot").write_text(dot(schedule.graph) + "\n", encoding="utf-8")
-
-
-def _write_json(path: Path, value: Any) -> None:
-    draft = path.with_suffix(".tmp")
-    draft.write_text(json.dumps(value, indent=2) + "\n", encoding="utf-8")
-    draft.replace(path)
 
 
 def pick_device(name: str) -> torch.device:

@@ -1,0 +1,91 @@
+"""What `infer` knows so far, and what arrives at a vertex."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import attrs
+from torch import nn
+
+from graphkd.blueprint.model import Where
+from graphkd.component import DataSpec, Port, Site, Socket, ports_of
+from graphkd.errors import Problem
+from graphkd.graph import Edge, Graph, Vertex, edges_into, inputs_of, problem, vertex
+
+STAND_IN = 2
+"""Batch size on the meta device."""
+
+
+@attrs.frozen
+class Arrival:
+    """A value that a port reads.
+
+    Attributes:
+        port: where it arrives.
+        source: the vertex it comes from.
+        edge: the way it comes.
+        socket: what it is; None when that is not known, because of a mistake told elsewhere.
+    """
+
+    port: Port
+    source: str
+    edge: Edge
+    socket: Socket | None
+
+
+@attrs.define
+class Progress:
+    """The state of inference.
+
+    Attributes:
+        graph: resolved.
+        done: vertices whose shapes are known.
+        settled: names of vertices that need no more looking at, whether done or failed.
+        modules: what was built, on the meta device.
+        sites: where each vertex was built.
+        problems: what does not fit.
+    """
+
+    graph: Graph
+    done: dict[str, Vertex] = attrs.field(factory=dict)
+    settled: set[str] = attrs.field(factory=set)
+    modules: dict[str, nn.Module] = attrs.field(factory=dict)
+    sites: dict[str, Site] = attrs.field(factory=dict)
+    problems: list[Problem] = attrs.field(factory=list)
+
+    @property
+    def spec(self) -> DataSpec | None:
+        """What is known of the data set; None where that is a mistake."""
+        found: DataSpec | None = self.graph.graph["data_spec"]
+        return found
+
+    def problem(self, message: str, where: Where) -> None:
+        """Report a mistake."""
+        self.problems.append(problem(self.graph, message, where))
+
+    def socket(self, source: str, edge: Edge) -> Socket | None:
+        """Say what an edge carries, None where that is not known."""
+        return self.done[source].taps.get(edge.tap) if source in self.done else None
+
+    def arrivals(self, name: str) -> list[Arrival]:
+        """List what a vertex reads, in the order of its ports."""
+        ports = {port.name: port for port in ports_of(vertex(self.graph, name).component)}
+        return [
+            Arrival(ports[edge.port], source, edge, self.socket(source, edge))
+            for source, edge in inputs_of(self.graph, name)
+        ]
+
+    def lent(self, name: str) -> dict[str, nn.Module]:
+        """Return the modules that other nodes lend a vertex, by the field that names them."""
+        return {
+            edge.tap: self.modules[source]
+            for source, edge in edges_into(self.graph, name, "weights")
+            if source in self.modules
+        }
+
+    def is_complete(self, name: str, arrivals: Sequence[Arrival]) -> bool:
+        """Say whether all is known that a vertex needs to be built."""
+        wired = name not in self.graph.graph["broken"]
+        known = all(arrival.socket is not None for arrival in arrivals)
+        lenders = edges_into(self.graph, name, "weights")
+        return wired and known and all(source in self.done for source, _ in lenders)

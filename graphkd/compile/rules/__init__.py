@@ -1,0 +1,31 @@
+"""The rules of a topology: what is wrong before any shape is known, and what only sizes show."""
+
+from graphkd.compile.rules.data import labels, mixing
+from graphkd.compile.rules.flows import idle_flows, into_names
+from graphkd.compile.rules.nodes import (
+    cycles,
+    deliver,
+    ignorant_sources,
+    unfitted,
+    untaught,
+    unused,
+)
+from graphkd.compile.rules.phases import empty_phases, phase_names
+from graphkd.compile.rules.weights import weightless_flows, wild_projectors
+
+__all__ = [
+    "cycles",
+    "deliver",
+    "empty_phases",
+    "idle_flows",
+    "ignorant_sources",
+    "into_names",
+    "labels",
+    "mixing",
+    "phase_names",
+    "unfitted",
+    "untaught",
+    "unused",
+    "weightless_flows",
+    "wild_projectors",
+]

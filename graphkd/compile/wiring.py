@@ -1,0 +1,87 @@
+"""A graph in the making: vertices are added, references become edges or problems."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import attrs
+
+from graphkd.blueprint.model import Blueprint, Ref, Where
+from graphkd.errors import Problem, did_you_mean
+from graphkd.graph import Edge, Graph, Vertex, describe_vertex, vertex
+
+DATA = "data"
+BATCH_TAPS = ("image", "label", "index")
+
+
+@attrs.define
+class Wiring:
+    """What `resolve` has wired so far.
+
+    Attributes:
+        blueprint: what is wired.
+        graph: the vertices and edges.
+        problems: references that lead nowhere, and ports that nothing is wired to.
+        broken: vertices that lack something because of such a problem.
+        unsure: phases that name a node that does not exist.
+    """
+
+    blueprint: Blueprint
+    graph: Graph = attrs.field(factory=Graph)
+    problems: list[Problem] = attrs.field(factory=list)
+    broken: set[str] = attrs.field(factory=set)
+    unsure: set[str] = attrs.field(factory=set)
+
+    def add(self, made: Vertex) -> None:
+        """Add a vertex."""
+        self.graph.add_node(made.name, vertex=made)
+
+    def free_name(self, name: str) -> str:
+        """Return the name, or the next one that no vertex and no node has."""
+        while name in self.graph or name in self.blueprint.nodes:
+            name += "_"
+        return name
+
+    def problem(self, message: str, where: Where) -> None:
+        """Report a mistake that stands at a path of the blueprint."""
+        self.problems.append(Problem(message, self.blueprint.place(*where)))
+
+    def fault(self, target: str, message: str, where: Where) -> None:
+        """Report a mistake that leaves a vertex incomplete."""
+        self.broken.add(target)
+        self.problem(f"{describe_vertex(vertex(self.graph, target))}: {message}", where)
+
+    def connect(self, ref: Ref, target: str, edge: Edge) -> None:
+        """Add the edge from a tap that the blueprint names, or report why there is none."""
+        wrong = self._mistake(ref)
+        if wrong:
+            self.fault(target, wrong, edge.where)
+        else:
+            self.join(ref.node, target, edge)
+
+    def join(self, source: str, target: str, edge: Edge) -> None:
+        """Add an edge that carries a value."""
+        each = vertex(self.graph, source)
+        taps = {**each.taps, edge.tap: None}
+        self.graph.nodes[source]["vertex"] = attrs.evolve(each, taps=taps)
+        self.graph.add_edge(source, target, edge=edge)
+
+    def _mistake(self, ref: Ref) -> str:
+        """Say what is wrong with a reference to a tap; empty when nothing is."""
+        if ref.node == DATA:
+            if ref.tap in BATCH_TAPS:
+                return ""
+            if not ref.tap:
+                return f"'{DATA}' has several taps; write {_choices(f'{DATA}.', BATCH_TAPS)}"
+            return f"no tap '{ref.tap}' on '{DATA}'{did_you_mean(ref.tap, BATCH_TAPS)}"
+        node = self.blueprint.nodes.get(ref.node)
+        if node is None:
+            return f"no node '{ref.node}'{did_you_mean(ref.node, [*self.blueprint.nodes, DATA])}"
+        if vertex(self.graph, ref.node).kind == "probe":
+            return f"'{ref.node}' is a probe, which gives nothing to read; write a model's tap"
+        return ""
+
+
+def _choices(prefix: str, names: Iterable[str]) -> str:
+    *rest, last = (f"{prefix}{name}" for name in names)
+    return f"{', '.join(rest)} or {last}"

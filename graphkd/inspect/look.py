@@ -1,0 +1,71 @@
+"""The style sheet of SVG drawings: colours for light and dark pages."""
+
+from __future__ import annotations
+
+from string import Template
+
+_FORMS = """
+.graphkd text{font:10.5px Inter,system-ui,sans-serif}
+.graphkd .title{font-size:12.5px;font-weight:650}
+.graphkd .name{font-size:17px;font-weight:650}
+.graphkd .aside{text-anchor:end}
+.graphkd .frame{fill-opacity:.06;stroke-opacity:.4}
+.graphkd path{fill:none;stroke-width:1.5}
+.graphkd path.halo{stroke-width:4.5}
+.graphkd path.knowledge{stroke-dasharray:5 4}
+.graphkd path.weights{stroke-dasharray:2 3}
+"""
+# no CSS variables: several viewers of SVG files do not know them
+_COLOURS = Template("""
+.graphkd .paper{fill:$paper}
+.graphkd .halo{stroke:$paper}
+.graphkd text{fill:$soft}
+.graphkd .title,.graphkd .name{fill:$ink}
+.graphkd .box{fill:$box;stroke:$edge}
+.graphkd .frozen{fill:$blue;stroke:$blue}
+.graphkd .delivered{fill:$green;stroke:$green}
+.graphkd .trained{fill:$purple;stroke:$purple}
+.graphkd .other,.graphkd .probes{fill:$teal;stroke:$teal}
+.graphkd .objectives{fill:$orange;stroke:$orange}
+.graphkd .tap{fill:$grey}
+.graphkd .projector{fill:$purple}
+.graphkd path.signal,.graphkd path.weights{stroke:$grey}
+.graphkd path.knowledge{stroke:$blue}
+.graphkd path.gradient{stroke:$orange}
+.graphkd polygon.signal{fill:$grey}
+.graphkd polygon.knowledge{fill:$blue}
+.graphkd polygon.gradient{fill:$orange}
+""")
+_LIGHT = {
+    "paper": "#fff",
+    "box": "#fff",
+    "edge": "#ced4da",
+    "ink": "#212529",
+    "soft": "#6c757d",
+    "grey": "#868e96",
+    "blue": "#4263eb",
+    "orange": "#e8590c",
+    "green": "#2b8a3e",
+    "purple": "#9c36b5",
+    "teal": "#0b7285",
+}
+_DARK = {
+    "paper": "#14171a",
+    "box": "#1f2428",
+    "edge": "#495057",
+    "ink": "#e9ecef",
+    "soft": "#adb5bd",
+    "grey": "#868e96",
+    "blue": "#748ffc",
+    "orange": "#ff922b",
+    "green": "#69db7c",
+    "purple": "#da77f2",
+    "teal": "#3bc9db",
+}
+
+
+def style_sheet() -> str:
+    """Write the rules; each holds only inside a drawing, also when that stands in a page."""
+    dark = _COLOURS.substitute(_DARK)
+    parts = (_FORMS, _COLOURS.substitute(_LIGHT), "@media (prefers-color-scheme:dark){", dark, "}")
+    return "".join(parts).replace("\n", "")

@@ -1,0 +1,91 @@
+"""Validation between epochs: what learns is measured, and the best weights are kept."""
+
+from __future__ import annotations
+
+import attrs
+
+from graphkd.compile.instructions import PhasePlan, Schedule
+from graphkd.graph import vertex
+from graphkd.run.data import Batches
+from graphkd.run.evaluate import evaluate
+from graphkd.run.session import Best, Session, snapshot
+
+
+@attrs.frozen
+class Validation:
+    """What was measured on the validation split.
+
+    Attributes:
+        values: every measure of the models that learn, and the probes, as records name them.
+        scores: top-1 accuracy of each model that learns.
+        averages: top-1 accuracy of the moving averages among them.
+    """
+
+    values: dict[str, float]
+    scores: dict[str, float]
+    averages: dict[str, float]
+
+
+def validate(session: Session, plan: PhasePlan, batches: Batches) -> Validation:
+    """Measure what learns in a phase, and keep the weights of students that did best so far.
+
+    Leaves the models in evaluation mode.
+
+    Args:
+        session: its `best` is brought up to date.
+        plan: of the phase.
+        batches: of the validation split.
+    """
+    found = evaluate(session.schedule, session.parts, batches, device=session.device)
+    learning = {name: found.models[name] for name in plan.trained if name in found.models}
+    averages = _validate_averages(session, plan, batches)
+    values = {
+        f"validation/{name}/{key}": value
+        for name, report in learning.items()
+        for key, value in report.items()
+    }
+    values |= {f"validation/{name}": value for name, value in found.probes.items()}
+    values |= {f"validation/{name}/ema/top1": score for name, score in averages.items()}
+    scores = {name: report["top1"] for name, report in learning.items()}
+    validation = Validation(values, scores, averages)
+    _keep_best(session, validation)
+    return validation
+
+
+def _validate_averages(session: Session, plan: PhasePlan, batches: Batches) -> dict[str, float]:
+    averaged = {
+        name: each.module for name, each in session.averages.items() if name in plan.trained
+    }
+    if not averaged:
+        return {}
+    parts = {**session.parts, **averaged}
+    found = evaluate(session.schedule, parts, batches, device=session.device, only=averaged)
+    return {name: report["top1"] for name, report in found.models.items()}
+
+
+def students(schedule: Schedule) -> frozenset[str]:
+    """Name the models that are measured with their best weights in the end.
+
+    Besides those that are handed back, these are all students: one that is there for comparison,
+    trained alone, gets the same chance.
+    """
+    graph = schedule.graph
+    others = {
+        name for name in graph.nodes if getattr(vertex(graph, name).component, "delivered", False)
+    }
+    return frozenset(others.union(schedule.deliver))
+
+
+def forget_best(session: Session, plan: PhasePlan) -> None:
+    """Begin anew for what learns in a phase: weights of earlier phases are no candidates."""
+    for name in plan.trained:
+        session.best.pop(name, None)
+
+
+def _keep_best(session: Session, validation: Validation) -> None:
+    for name in sorted(students(session.schedule) & set(validation.scores)):
+        score, module = validation.scores[name], session.parts[name]
+        if validation.averages.get(name, -1.0) > score:
+            score, module = validation.averages[name], session.averages[name].module
+        if name not in session.best or score > session.best[name].score:
+            session.best[name] = Best(score, session.step, snapshot(module))
