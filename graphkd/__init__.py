@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from graphkd.blueprint import Blueprint, load, save
-    from graphkd.component import component, register_model
     from graphkd.compile import compile_blueprint
+    from graphkd.component import component, register_model
     from graphkd.errors import BlueprintError
     from graphkd.run import train
 

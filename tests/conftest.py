@@ -1,5 +1,7 @@
 """Small registered models that every test may name in a blueprint."""
 
+from typing import ClassVar
+
 import torch
 from torch import nn
 
@@ -11,7 +13,7 @@ torch.set_num_threads(1)
 class TinyNet(nn.Module):
     """Three convolutions, batch norm and dropout: everything that can go wrong in a loop."""
 
-    graphkd_taps = {"stage1": "stage1", "stage2": "stage2", "stage3": "stage3"}
+    graphkd_taps: ClassVar = {"stage1": "stage1", "stage2": "stage2", "stage3": "stage3"}
 
     def __init__(self, num_classes, in_chans, width=4, dropout=0.0):
         super().__init__()

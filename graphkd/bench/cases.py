@@ -111,13 +111,12 @@ class Start:
 
 
 class Contestant(Protocol):
-    """One way to run a case.
+    """One way to run a case."""
 
-    Attributes:
-        student: the plain network that learns.
-    """
-
-    student: nn.Module
+    @property
+    def student(self) -> nn.Module:
+        """The plain network that learns."""
+        ...
 
     def run(self, batches: Sequence[Batch]) -> None:
         """Do one optimizer step for each batch."""

@@ -47,7 +47,7 @@ class Plain:
             logits = student(image)
             hard = F.cross_entropy(logits, batch["label"])
             loss = HARD * hard + SOFT * _kl(logits, knowledge)
-            loss.backward()
+            loss.backward()  # type: ignore[no-untyped-call]
             optimizer.step()
             optimizer.zero_grad(set_to_none=True)
         self.total = loss
@@ -71,7 +71,7 @@ class Plain:
             loss = loss + HINT * F.mse_loss(learnt1, known1)
             loss = loss + HINT * F.mse_loss(learnt2, known2)
             loss = loss + HINT * F.mse_loss(learnt3, known3)
-            loss.backward()
+            loss.backward()  # type: ignore[no-untyped-call]
             optimizer.step()
             optimizer.zero_grad(set_to_none=True)
         self.total = loss

@@ -123,6 +123,7 @@ def _inline(value: Any) -> Any:
         items = CommentedSeq(_inline(each) for each in value)
         items.fa.set_flow_style()
         return items
-    # ruamel.yaml writes some line breaks of Unicode as they are, and reads them as blanks
-    odd = isinstance(value, str) and not value.isprintable()
+    # ruamel.yaml writes some line breaks of Unicode as they are, and reads them as blanks;
+    # without quotes, `<<` is a merge to YAML 1.1
+    odd = isinstance(value, str) and (not value.isprintable() or value == "<<")
     return DoubleQuotedScalarString(value) if odd else value

@@ -58,7 +58,6 @@ def schema() -> Schema:
     }
     return {
         "$schema": "http://json-schema.org/draft-07/schema#",
-        "title": "graphkd blueprint",
         "type": "object",
         "additionalProperties": False,
         "properties": {

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import sys
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Annotated, Any
@@ -40,7 +39,6 @@ def load_with(file: str, overrides: Iterable[str], plugin: list[str] | None) -> 
 def load_plugins(modules: list[str] | None) -> None:
     """Import plugins; they may lie in the working folder."""
     for module in modules or ():
-        sys.path.insert(0, "")
         load_plugin(module)
 
 

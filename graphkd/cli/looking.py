@@ -7,6 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
+import attrs
 from cyclopts import Parameter
 
 from graphkd.cli.common import (
@@ -14,9 +15,9 @@ from graphkd.cli.common import (
     Force,
     Json,
     Out,
-
     Plugin,
     Without,
+    load_plugins,
     load_with,
     print_json,
     write_or_print,
@@ -24,13 +25,12 @@ from graphkd.cli.common import (
 from graphkd.errors import did_you_mean, mistake
 
 
-def check(
-    file: File, /, *overrides: str, plugin: Plugin = None, as_json: Json = False
-) -> None:
+def check(file: File, /, *overrides: str, plugin: Plugin = None, as_json: Json = False) -> None:
     """Check a blueprint completely, without data, weights or a GPU."""
+    blueprint = load_with(file, overrides, plugin)
+    # behind the file's own mistakes, which are told without waiting for torch
     from graphkd.compile import compile_blueprint
 
-    blueprint = load_with(file, overrides, plugin)
     schedule = compile_blueprint(blueprint)
     if as_json:
         print_json({"blueprint": blueprint.blueprint, "ok": True})
@@ -59,11 +59,11 @@ def explain(
     as_json: Json = False,
 ) -> None:
     """Print what runs in each phase: instructions, shapes, parameters, FLOPs and bytes."""
+    blueprint = load_with(file, overrides, plugin)
     from graphkd.compile import compile_blueprint
     from graphkd.inspect import explain as explained
     from graphkd.inspect import mermaid, plan_data
 
-    blueprint = load_with(file, overrides, plugin)
     schedule = compile_blueprint(blueprint, without=without or (), keep_stages=after is not None)
     if after is not None:
         found = [name for name in schedule.stages if name.split(":")[0] == after]
@@ -101,16 +101,17 @@ def render(
     plugin: Plugin = None,
 ) -> None:
     """Draw the graph of a blueprint, as a picture or as Mermaid or DOT text."""
-    from graphkd import inspect
-    from graphkd.compile import compile_blueprint
-
     suffix = out.suffix.lower() if out is not None else ".mmd"
     if format is None and suffix not in _FORMATS:
         hint = did_you_mean(suffix, _FORMATS)
         raise mistake(f"--out {out}: no picture format ends in '{suffix}'{hint}")
+    blueprint = load_with(file, overrides, plugin)
+    from graphkd import inspect
+    from graphkd.compile import compile_blueprint
+
     draw = {"svg": inspect.svg, "mermaid": inspect.mermaid, "dot": inspect.dot}
     chosen = format or _FORMATS[suffix]
-    drawn = draw[chosen](compile_blueprint(load_with(file, overrides, plugin)).graph)
+    drawn = draw[chosen](compile_blueprint(blueprint).graph)
     if chosen == "mermaid" and suffix == ".md":
         drawn = f"```mermaid\n{drawn}\n```"
     write_or_print(drawn, out, force=force)
@@ -122,7 +123,7 @@ def diff(one: File, other: File, /, *, plugin: Plugin = None, as_json: Json = Fa
 
     changes = differences(load_with(one, (), plugin), load_with(other, (), plugin))
     if as_json:
-        print_json([{"path": c.path, "before": c.before, "after": c.after} for c in changes])
+        print_json([attrs.asdict(each) for each in changes])
         return
     print("\n".join(map(str, changes)) or "no difference")
 
@@ -138,14 +139,14 @@ def list_(
 ) -> None:
     """List the components and the shipped blueprints."""
     from graphkd.blueprint import shipped
-    from graphkd.component import KINDS, find, load_plugin, names, summary_of
+    from graphkd.component import KINDS, find, names, summary_of
 
-    for module in plugin or ():
-        load_plugin(module)
+    load_plugins(plugin)
     known = (*KINDS, "blueprint")
-    chosen = kind.removesuffix("s") if kind else None
+    plurals = {f"{each}es" if each.endswith("s") else f"{each}s": each for each in known}
+    chosen = plurals.get(kind, kind) if kind else None
     if chosen is not None and chosen not in known:
-        raise mistake(f"list: no kind '{kind}'{did_you_mean(chosen, known)}")
+        raise mistake(f"list: no kind '{chosen}'{did_you_mean(chosen, known)}")
     found = {
         each: {name: summary_of(find(each, name)) for name in names(each)}
         for each in KINDS
@@ -170,63 +171,67 @@ def _about(path: Path) -> str:
 
 def show(component: str, /, *, plugin: Plugin = None, as_json: Json = False) -> None:
     """Show a component: what it is, its parameters, its ports, its source."""
-    import inspect as python_inspect
+    from graphkd.component import KINDS, find, names
 
-    from graphkd.blueprint.fields import default_of, keys_of
-    from graphkd.component import KINDS, find, help_of, load_plugin, names, ports_of
-
-    for module in plugin or ():
-        load_plugin(module)
-    kinds = [kind for kind in KINDS if component in names(kind)]
-    if not kinds:
+    load_plugins(plugin)
+    found = [find(kind, component) for kind in KINDS if component in names(kind)]
+    if not found:
         every = sorted({name for kind in KINDS for name in names(kind)})
         raise mistake(f"show: no component '{component}'{did_you_mean(component, every)}")
-    for kind in kinds:
-        cls = find(kind, component)
-        helps = help_of(cls)
-        parameters = {
-            key: {"default": _plain(default_of(field)), "help": helps.get(field.name, "")}
-            for key, field in keys_of(cls).items()
-        }
-        ports = {p.name: p.shape for p in ports_of(cls)} if hasattr(cls, "ports") else {}
-        if as_json:
-            print_json(
-                {"name": component, "kind": kind, "parameters": parameters, "ports": ports}
-            )
-            continue
-        text = (python_inspect.getdoc(cls) or "").partition("\nAttributes:")[0].rstrip()
-        print(f"{component} ({kind})\n\n{text}\n")
-        for title, rows in (("parameters", parameters), ("ports", ports)):
-            if rows:
+    described = [_described(each) for each in found]
+    if as_json:
+        print_json(described[0] if len(described) == 1 else described)
+        return
+    for cls, each in zip(found, described, strict=True):
+        print(f"{component} ({each['kind']})\n\n{_docstring(cls)}\n")
+        for title in ("parameters", "ports"):
+            if each[title]:
                 print(f"{title}:")
-            for key, value in rows.items():
-                said = value if isinstance(value, str) else _said(value)
-                print(f"  {key:<16} {said}")
+            for key, value in each[title].items():
+                print(f"  {key:<16} {value if isinstance(value, str) else _said(value)}")
 
 
-def _said(parameter: Any) -> str:
+def _described(cls: type) -> dict[str, Any]:
+    """Say in plain data what a component is made of."""
+    from graphkd.blueprint.fields import default_of, keys_of
+    from graphkd.blueprint.save import to_plain
+    from graphkd.component import help_of, kind_of, name_of, ports_of
+
+    parameters = {}
+    for key, field in keys_of(cls).items():
+        default = default_of(field)
+        value = "required" if default is attrs.NOTHING else to_plain(default)
+        parameters[key] = {"default": value, "help": help_of(cls).get(field.name, "")}
+    return {
+        "name": name_of(cls),
+        "kind": kind_of(cls),
+        "parameters": parameters,
+        "ports": {p.name: p.shape for p in ports_of(cls)} if hasattr(cls, "ports") else {},
+    }
+
+
+def _docstring(cls: type) -> str:
+    """Return what stands before the parameters, which are listed with their defaults."""
+    import inspect as python_inspect
+
+    return (python_inspect.getdoc(cls) or "").partition("\nAttributes:")[0].rstrip()
+
+
+def _said(parameter: dict[str, Any]) -> str:
     default = parameter["default"]
-    end = "" if default == "required" else f" (default {json.dumps(default)})"
-    return f"{parameter['help']}{end}" if default != "required" else f"{parameter['help']} (required)"
-
-
-def _plain(default: Any) -> Any:
-    import attrs
-
-    if default is attrs.NOTHING:
-        return "required"
-    return default if isinstance(default, (str, int, float, bool, type(None), dict)) else list(default)
+    if default == "required":
+        return f"{parameter['help']} (required)"
+    # that empty is the default is in the help of such a parameter
+    end = "" if default in (None, [], {}) else f" (default {json.dumps(default)})"
+    return f"{parameter['help']}{end}"
 
 
 def schema(*, out: Out = None, force: Force = False, plugin: Plugin = None) -> None:
     """Print the JSON Schema of blueprint files, for editors."""
     from graphkd.blueprint.schema import schema as made
-    from graphkd.component import load_plugin
 
-    for module in plugin or ():
-        load_plugin(module)
+    load_plugins(plugin)
     write_or_print(json.dumps(made(), indent=1), out, force=force)
 
 
 COMMANDS: tuple[Callable[..., None], ...] = (check, explain, render, diff, list_, show, schema)
-

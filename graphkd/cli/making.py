@@ -28,7 +28,8 @@ def new(
         raise mistake(f"{file}: exists already; choose another --out, or --force to replace it")
     lines = find_file(like).read_text(encoding="utf-8").splitlines()
     kept = [line for line in lines if not line.startswith("# yaml-language-server")]
-    text = "\n".join(f"blueprint: {name}" if l.startswith("blueprint:") else l for l in kept)
+    named = [f"blueprint: {name}" if line.startswith("blueprint:") else line for line in kept]
+    text = "\n".join(named)
     try:
         file.write_text(text + "\n", encoding="utf-8")
     except OSError as error:

@@ -9,6 +9,7 @@ from shlex import quote
 from typing import TYPE_CHECKING, Annotated, Literal
 
 from cyclopts import Parameter
+from cyclopts.validators import Number
 
 from graphkd.cli.common import (
     File,
@@ -20,6 +21,7 @@ from graphkd.cli.common import (
     load_plugins,
     load_with,
     print_json,
+    write_or_print,
 )
 
 if TYPE_CHECKING:
@@ -135,17 +137,22 @@ def bench(
     what: Annotated[Literal["step"], Parameter(help="step: the schedule beside plain loops.")],
     /,
     *,
-    repeats: Annotated[int, Parameter(help="Measurements of each; the median counts.")] = 9,
+    repeats: Annotated[
+        int,
+        Parameter(validator=Number(gte=1), help="Measurements of each; the median counts."),
+    ] = 9,
+    out: Out = None,
+    force: Force = False,
     as_json: Json = False,
 ) -> None:
     """Measure the schedule beside hand-written loops and other frameworks."""
-    from graphkd.bench.step import measure_all, table
+    from graphkd.bench.step import measure_all, page, table
 
     found = measure_all(repeats=repeats)
     if as_json:
         print_json([row.as_dict() for row in found])
     else:
-        print(table(found))
+        write_or_print(table(found) if out is None else page(found), out, force=force)
 
 
 COMMANDS: tuple[Callable[..., None], ...] = (train, resume, eval_, export, bench)

@@ -97,6 +97,8 @@ def _run_model(progress: Progress, each: Vertex, network: Any, arrivals: Sequenc
             _report_tap(progress, each, network, tap)
     offered = ("logits",) if network.layout("logits") is not None else ()
     taps = tuple(dict.fromkeys((*wanted, *offered)))
+    if not all(_suits(progress, each, network, arrival) for arrival in arrivals):
+        return
     sockets = [_converted(network, arrival) for arrival in arrivals]
     result = _measured(progress, each, lambda: _read(network, taps, sockets), sockets)
     if result is None:
@@ -119,6 +121,21 @@ def _read(
         return measure(reader, _tensors(sockets))
     finally:
         getattr(reader, "close", lambda: None)()
+
+
+def _suits(progress: Progress, each: Vertex, network: Network, arrival: Arrival) -> bool:
+    """Say whether an image can be brought to the model's channels: grey to any, else the same."""
+    wanted = network.image.channels
+    if not carries_image(arrival.edge) or arrival.socket is None:
+        return True
+    if arrival.socket.channels in (1, wanted):
+        return True
+    text = (
+        f"{describe_vertex(each)}: '{arrival.source}.image' has {arrival.socket.channels} channels, "
+        f"but the model takes {wanted}; write channels: {arrival.socket.channels}"
+    )
+    progress.problem(text, (*each.where, "channels"))
+    return False
 
 
 def _converted(network: Network, arrival: Arrival) -> Socket:
@@ -176,7 +193,7 @@ def _measured(
         report_error(progress, each, error)
         return None
     except MISFITS as error:
-        reason = (str(error).strip() or type(error).__name__).splitlines()[0]
+        reason = (str(error).strip() or type(error).__name__).splitlines()[0].rstrip(".")
         what = getattr(each.component, "model", "") or name_of(each.component)
         text = f"{describe_vertex(each)}: {what} cannot run on {shapes}: {reason}"
         progress.problem(f"{text}; change its parameters or what it reads", each.where)

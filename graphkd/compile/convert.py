@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
 import attrs
 
 from graphkd.component import ImageSpec, Port, Socket
@@ -10,7 +12,6 @@ from graphkd.graph import (
     Graph,
     Vertex,
     carries_image,
-    cut,
     edges_into,
     vertex,
     vertices,
@@ -39,28 +40,42 @@ def convert(graph: Graph) -> Graph:
         graph: of one phase; `image` of a model that reads images says what it expects.
 
     Returns:
-        A copy with a vertex `NAME_input` before each such model NAME.
+        A copy with a vertex `NAME_input` just before each such model NAME.
     """
-    made = graph.copy()
-    for each in vertices(graph, "model"):
-        if each.image is None:
-            continue
-        for source, edge in edges_into(graph, each.name, "signal"):
-            if carries_image(edge):
-                _insert(made, source, each, edge)
+    made = Graph(**graph.graph)
+    moved: dict[tuple[str, Edge], str] = {}
+    for each in vertices(graph):
+        for source, edge in edges_into(graph, each.name):
+            if each.image is not None and carries_image(edge):
+                name = _free_name(f"{each.name}_input", {*graph, *made})
+                made.add_node(name, vertex=_conversion(graph, name, each, (source, edge)))
+                moved[each.name, edge] = name
+        made.add_node(each.name, vertex=each)
+    for source, target, data in graph.edges(data=True):
+        edge = data["edge"]
+        name = moved.get((target, edge), "")
+        if name:
+            made.add_edge(source, name, edge=attrs.evolve(edge, port="input"))
+            made.add_edge(name, target, edge=attrs.evolve(edge, tap=""))
+        else:
+            made.add_edge(source, target, edge=edge)
     return made
 
 
-def _insert(graph: Graph, source: str, model: Vertex, edge: Edge) -> None:
-    name = f"{model.name}_input"
-    while name in graph:
+def _free_name(name: str, taken: Collection[str]) -> str:
+    while name in taken:
         name += "_"
+    return name
+
+
+def _conversion(graph: Graph, name: str, model: Vertex, read: tuple[str, Edge]) -> Vertex:
+    source, edge = read
     images = vertex(graph, source)
     batch = images.taps[edge.tap]
     assert batch is not None
     image: ImageSpec = model.image
     socket = Socket("b c h w", (batch.shape[0], image.channels, image.height, image.width))
-    conversion = Vertex(
+    return Vertex(
         name,
         "convert",
         Convert(image),
@@ -69,7 +84,3 @@ def _insert(graph: Graph, source: str, model: Vertex, edge: Edge) -> None:
         taps={"": socket},
         carries_gradient=images.carries_gradient,
     )
-    graph.add_node(name, vertex=conversion)
-    cut(graph, source, model.name, edge)
-    graph.add_edge(source, name, edge=attrs.evolve(edge, port="input"))
-    graph.add_edge(name, model.name, edge=attrs.evolve(edge, tap=""))

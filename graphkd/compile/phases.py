@@ -31,18 +31,19 @@ def trains(phase: Phase) -> bool:
 
 
 def learning_nodes(graph: Graph, phase: Phase) -> frozenset[str]:
-    """Name the vertices whose parameters may change in a phase, if a flow teaches them.
+    """Name the vertices whose parameters may change in a phase, if a flow teaches them."""
+    return frozenset(name for name in graph if may_learn(graph, name, phase))
+
+
+def may_learn(graph: Graph, name: str, phase: Phase) -> bool:
+    """Say whether a phase lets a vertex learn.
 
     Models learn when the phase names them, or when it names none and their type learns; projectors
     always. A call learns with the model that it calls.
     """
     if not trains(phase):
-        return frozenset()
-    owners = {each.name for each in vertices(graph) if _may_learn(each, phase)}
-    return frozenset(name for name in graph if owner_of(graph, name) in owners)
-
-
-def _may_learn(each: Vertex, phase: Phase) -> bool:
+        return False
+    each = vertex(graph, owner_of(graph, name))
     if each.kind == "projector":
         return True
     if each.kind in ("model", "transform") and phase.train:
@@ -70,7 +71,8 @@ def reached_within(graph: Graph, loss: str) -> frozenset[str]:
 
 def learners(graph: Graph, loss: str, phase: Phase) -> frozenset[str]:
     """Name the nodes that a flow teaches in a phase, its own projectors left out."""
-    return reached_within(graph, loss) & learning_nodes(graph, phase)
+    found = reached_within(graph, loss)
+    return frozenset(name for name in found if may_learn(graph, name, phase))
 
 
 def alive_losses(graph: Graph, phase: Phase) -> tuple[str, ...]:

@@ -37,6 +37,7 @@ def wire_flow(wiring: Wiring, number: int, flow: Flow) -> None:
         elif port not in optional:
             text = f"{name_of(flow.loss)} reads '{port}'; write with: {{{port}: node.tap}}"
             wiring.fault(loss, text, where)
+    wiring.close(loss)
 
 
 def _wire_side(wiring: Wiring, loss: str, number: int, flow: Flow, *, side: str, port: str) -> None:

@@ -32,6 +32,7 @@ def wire_node(wiring: Wiring, name: str, node: Node) -> None:
         taken.add(port)
         wiring.connect(ref, name, Edge("signal", ref.tap, port, position, where))
     _wire_defaults(wiring, name, node, taken)
+    wiring.close(name)
 
 
 def _lend(wiring: Wiring, name: str, node: Node, field: str) -> None:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from itertools import pairwise
 
 import attrs
 
 from graphkd.blueprint.model import Blueprint, Ref, Where
+from graphkd.component import ports_of
 from graphkd.errors import Problem, did_you_mean
-from graphkd.graph import Edge, Graph, Vertex, describe_vertex, vertex
+from graphkd.graph import Edge, Graph, Vertex, describe_vertex, edges_into, vertex
 
 DATA = "data"
 BATCH_TAPS = ("image", "label", "index")
@@ -65,6 +67,16 @@ class Wiring:
         taps = {**each.taps, edge.tap: None}
         self.graph.nodes[source]["vertex"] = attrs.evolve(each, taps=taps)
         self.graph.add_edge(source, target, edge=edge)
+
+    def close(self, target: str) -> None:
+        """Report a port that is wired behind one that is not: values are passed by position."""
+        each = vertex(self.graph, target)
+        wired = {edge.port for _, edge in edges_into(self.graph, target)}
+        names = [port.name for port in ports_of(each.component)]
+        for gap, name in pairwise(names):
+            if gap not in wired and name in wired and target not in self.broken:
+                text = f"'{name}' is wired, but '{gap}' before it is not"
+                self.fault(target, f"{text}; write with: {{{gap}: node.tap}} too", each.where)
 
     def _mistake(self, ref: Ref) -> str:
         """Say what is wrong with a reference to a tap; empty when nothing is."""

@@ -4,6 +4,7 @@ from graphkd.inspect.diff import Change, diff
 from graphkd.inspect.dot import dot
 from graphkd.inspect.explain import explain, plan_data
 from graphkd.inspect.mermaid import mermaid
+from graphkd.inspect.report import write_report
 from graphkd.inspect.svg import svg
 
-__all__ = ["Change", "diff", "dot", "explain", "mermaid", "plan_data", "svg"]
+__all__ = ["Change", "diff", "dot", "explain", "mermaid", "plan_data", "svg", "write_report"]

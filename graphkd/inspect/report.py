@@ -148,7 +148,7 @@ def chart(title: str, curves: Sequence[Curve]) -> str:
 
 
 def _results(found: Mapping[str, Any]) -> str:
-    models: Mapping[str, Mapping[str, float]] = found.get("models", {})
+    models: Mapping[str, Mapping[str, float | str]] = found.get("models", {})
     if not models:
         return "<p>The run is not finished.</p>"
     keys = list(dict.fromkeys(key for report in models.values() for key in report))
@@ -156,13 +156,18 @@ def _results(found: Mapping[str, Any]) -> str:
     rows = [
         f"<tr><td>{escape(key)}</td>"
         + "".join(
-            f"<td>{report[key]:.4f}</td>" if key in report else "<td></td>"
+            f"<td>{_number(report[key])}</td>" if key in report else "<td></td>"
             for report in models.values()
         )
         + "</tr>"
         for key in keys
     ]
     return f"<table><tr><th></th>{head}</tr>{''.join(rows)}</table>"
+
+
+def _number(value: float | str) -> str:
+    """Write a number; one that is not finite is kept as a text."""
+    return f"{value:.4f}" if isinstance(value, float) else escape(value)
 
 
 def _records(path: Path) -> list[dict[str, Any]]:

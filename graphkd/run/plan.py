@@ -8,18 +8,17 @@ from pathlib import Path
 import attrs
 import torch
 
+from graphkd import __version__
 from graphkd.blueprint import load, save
 from graphkd.compile import Schedule, compile_blueprint
 from graphkd.errors import mistake
+from graphkd.inspect import dot, explain, mermaid, svg
 from graphkd.run.folder import BLUEPRINT, SETTINGS, require_run
 from graphkd.run.record import write_json
 
 
 def write_plan(schedule: Schedule, folder: Path) -> None:
     """Write the resolved blueprint, the schedule's text and the drawn graph into a run folder."""
-    from graphkd import __version__
-    from graphkd.inspect import dot, explain, mermaid
-
     save(schedule.blueprint, folder / BLUEPRINT)
     settings = {
         "folder": str(schedule.blueprint.folder.resolve()),
@@ -27,9 +26,14 @@ def write_plan(schedule: Schedule, folder: Path) -> None:
         "versions": {"graphkd": __version__, "torch": torch.__version__},
     }
     write_json(folder / SETTINGS, settings)
-    (folder / "schedule.txt").write_text(explain(schedule) + "\n", encoding="utf-8")
-    (folder / "graph.mmd").write_text(mermaid(schedule.graph) + "\n", encoding="utf-8")
-    (folder / "graph.dot").write_text(dot(schedule.graph) + "\n", encoding="utf-8")
+    texts = {
+        "schedule.txt": explain(schedule),
+        "graph.svg": svg(schedule.graph),
+        "graph.mmd": mermaid(schedule.graph),
+        "graph.dot": dot(schedule.graph),
+    }
+    for name, text in texts.items():
+        (folder / name).write_text(text + "\n", encoding="utf-8")
 
 
 def read_plan(folder: Path) -> Schedule:

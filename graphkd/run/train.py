@@ -16,6 +16,7 @@ from graphkd.blueprint import Blueprint
 from graphkd.compile import Schedule, compile_blueprint
 from graphkd.component import Splits
 from graphkd.errors import mistake
+from graphkd.inspect import write_report
 from graphkd.run import checkpoint
 from graphkd.run.deliver import deliver
 from graphkd.run.evaluate import Evaluation, evaluate
@@ -171,9 +172,10 @@ def _run_one(ready: _Ready, folder: Path, seed: int, progress: Progress) -> Eval
             loop.run(state)
         found = _finish(session, ready.opened, folder)
         recorder.write(session.step, phase="test", **_flat(found))
+        write_results(folder, found)
     finally:
         recorder.close()
-    write_results(folder, found)
+        write_report(folder)
     return found
 
 

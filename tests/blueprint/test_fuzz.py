@@ -1,6 +1,7 @@
 """Whatever becomes of a blueprint's text, loading it gives a blueprint or a BlueprintError."""
 
 import random
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
@@ -15,7 +16,7 @@ from graphkd.errors import BlueprintError
 TEXTS = {name: path.read_text() for name, path in shipped().items()}
 SIGNS = "{}[]:,-?&*!|>'\"%@`#\n\t ~<=.\x00\x85\ufeff\ud800é"
 PIECES = [*SIGNS, "<<: *a", "&a ", "*a", "!!python/x ", "- ", "---\n"]
-ODD = [None, True, 0, -1, 10**400, 1e400, float("nan"), "", "x", "a.b"]
+ODD: list[Any] = [None, True, 0, -1, 10**400, 1e400, float("nan"), "", "x", "a.b"]
 ODD += [[], {}, [[]], {"x": 1}, {"type": 3}]
 PARTS = ["student", "flows", "2", "0", "data", "augment", "via", "type", "train", "lr", "args"]
 PARTS += ["phases", "teach", "nodes", "loss", "", "²"]

@@ -68,7 +68,7 @@ def values(cls):
 
 
 @st.composite
-def instances(draw, cls, only=None, **given):
+def instances(draw, /, cls, only=None, **given):
     """Make an attrs object from some of its fields; again where they break a rule."""
     arguments = dict(given)
     for field in keys_of(cls).values():

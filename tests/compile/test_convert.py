@@ -30,16 +30,16 @@ def test_each_model_gets_its_own_conversion():
     made = convert(graph)
     assert written(made) == plain("""
     data data: image label
+    teacher_input convert: -
     teacher model: logits
+    student_input convert: -
     student model: logits
     head projector: -
-    teacher_input convert: -
-    student_input convert: -
+    data.image -> teacher_input.input
     teacher_input -> teacher.input
+    data.image -> student_input.input
     student_input -> student.input
     data.image -> head.input
-    data.image -> teacher_input.input
-    data.image -> student_input.input
     """)
     inserted = vertex(made, "student_input")
     assert inserted.component == Convert(SPEC)
@@ -69,11 +69,11 @@ def test_an_image_that_learns_brings_its_gradient_along():
     made = convert(graph)
     assert written(made) == plain("""
     maker model (learns, gradient): image
+    judge_input_ convert (gradient): -
     judge model (gradient): logits
     judge_input projector
-    judge_input_ convert (gradient): -
-    judge_input_ -> judge.input
     maker.image -> judge_input_.input
+    judge_input_ -> judge.input
     """)
 
 
@@ -81,8 +81,8 @@ def test_a_port_keeps_its_name():
     graph = with_images("data data: image\nstudent model\ndata.image -> student.guide", "student")
     assert written(convert(graph)) == plain("""
     data data: image
-    student model
     student_input convert: -
-    student_input -> student.guide
+    student model
     data.image -> student_input.input
+    student_input -> student.guide
     """)

@@ -108,7 +108,7 @@ def test_without_prune_all_models_run_to_their_end():
         "teacher_input",
         "teacher: logits stage1 stage2",
         "assistant: logits",
-        "learning student: stage1 logits",
+        "learning student: logits stage1",
         "mean: -",
         "learning flow3_conv1x1: -",
         "learning flow3_resize: -",

@@ -256,6 +256,29 @@ def test_a_loss_with_a_port_of_its_own():
     assert found_in(blueprint) == ["flow 1: triplet reads 'other'; write with: {other: node.tap}"]
 
 
+def test_a_port_behind_one_that_is_not_wired():
+    @attrs.frozen
+    class Masked:
+        """Its values come by position."""
+
+        component_name = "masked"
+        component_kind = "loss"
+        ports = (
+            Port("student", "b c"),
+            Port("teacher", "b c"),
+            Port("hint", "b c", optional=True),
+            Port("mask", "b c", optional=True),
+        )
+
+    blueprint = Blueprint("test", Data(find("dataset", "fake")(size=16)))
+    student = blueprint.node("student", find("model", "student")(model="tiny"))
+    for extra in ({}, {"hint": student.logits}, {"mask": student.logits}):
+        blueprint.flow(student.logits, student.logits, Masked(), extra=extra)
+    assert found_in(blueprint) == [
+        "flow 3: 'mask' is wired, but 'hint' before it is not; write with: {hint: node.tap} too"
+    ]
+
+
 # who learns from whom
 
 
@@ -327,7 +350,7 @@ def test_flow_into_a_projector_without_parameters():
   - {{from: student.embedding, to: small, loss: mse}}
 """)
     assert found == [
-        "t.yaml:9:35: flow 2: teaches nothing: small behind 'small' has no parameters; "
+        "t.yaml:9:35: flow 2: teaches nothing: nothing behind 'small' has parameters; "
         "write another learner"
     ]
 
@@ -773,8 +796,18 @@ nodes:
 {LABELS}""")
     assert found == [
         "t.yaml:4:12: node 'student': timm/test_vit cannot run on 'b c=3 h=16 w=16': "
-        "Input height (16) should be divisible by patch size (32).; "
+        "Input height (16) should be divisible by patch size (32); "
         "change its parameters or what it reads"
+    ]
+
+
+def test_channels_that_no_conversion_makes():
+    assert problems(f"""\
+nodes:
+  student: {{type: student, model: tiny, channels: 1}}
+{LABELS}""") == [
+        "t.yaml:4:51: node 'student': 'data.image' has 3 channels, but the model takes 1; "
+        "write channels: 3"
     ]
 
 

@@ -30,10 +30,8 @@ def weightless_flows(graph: Graph) -> Iterator[Problem]:
         found = {name for phase in phases for name in learners(graph, loss.name, phase)}
         if found and not any(vertex(graph, name).cost.parameters for name in found):
             flow = flow_of(graph, loss)
-            text = (
-                f"{describe_vertex(loss)}: teaches nothing: {' and '.join(sorted(found))} "
-                f"behind '{flow.to}' has no parameters; write another learner"
-            )
+            text = f"teaches nothing: nothing behind '{flow.to}' has parameters"
+            text = f"{describe_vertex(loss)}: {text}; write another learner"
             assert loss.flow is not None
             yield problem(graph, text, ("flows", loss.flow, "to"))
 

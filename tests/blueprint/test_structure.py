@@ -324,41 +324,43 @@ def test_ramp():
     assert only.weight == Ramp(1.0, 0.0, 2.0)
 
 
+def _above_low(instance, attribute, value):
+    if value <= instance.low:
+        raise ValueError(f"high is {value:g}, not above low")
+
+
+@attrs.frozen
+class Odd:
+    low: float = 0.0
+    high: float = attrs.field(default=1.0, validator=_above_low)
+    mode: str = attrs.field(default="a", validator=in_(["a", "b"]))
+    names: tuple[str, ...] = attrs.field(default=("x",), validator=min_len(1))
+    shape: Shape = Shape.ROUND
+
+
+@attrs.frozen
+class Odder:
+    one: int = 0
+    other: int = 0
+
+    def __attrs_post_init__(self):
+        if self.one and self.other:
+            raise ComponentError("one and other exclude each other", field="other")
+
+
+@attrs.frozen
+class Clash:
+    weight: int = 0
+
+
 @pytest.fixture
 def odd_components(monkeypatch):
-    """Components as others write them, with rules of their own."""
+    """Register components as others write them, with rules of their own."""
     import graphkd.component.registry as registry
 
     monkeypatch.setattr(registry, "_components", dict(registry._components))
-
-    @component("loss", "odd")
-    @attrs.frozen
-    class Odd:
-        low: float = 0.0
-        high: float = attrs.field(default=1.0)
-        mode: str = attrs.field(default="a", validator=in_(["a", "b"]))
-        names: tuple[str, ...] = attrs.field(default=("x",), validator=min_len(1))
-        shape: Shape = Shape.ROUND
-
-        @high.validator
-        def _above_low(self, attribute, value):
-            if value <= self.low:
-                raise ValueError(f"high is {value:g}, not above low")
-
-    @component("loss", "odder")
-    @attrs.frozen
-    class Odder:
-        one: int = 0
-        other: int = 0
-
-        def __attrs_post_init__(self):
-            if self.one and self.other:
-                raise ComponentError("one and other exclude each other", field="other")
-
-    @component("loss", "clash")
-    @attrs.frozen
-    class Clash:
-        weight: int = 0
+    for cls in (Odd, Odder, Clash):
+        component("loss", cls.__name__.lower())(cls)
 
 
 @pytest.mark.parametrize(
