@@ -50,7 +50,7 @@ class Plain:
             loss.backward()  # type: ignore[no-untyped-call]
             optimizer.step()
             optimizer.zero_grad(set_to_none=True)
-        self.total = loss
+            self.total = loss
 
     def _logits_and_taps(self, batches: Sequence[Batch]) -> None:
         teacher, student, optimizer = self.teacher, self.student, self.optimizer
@@ -74,7 +74,7 @@ class Plain:
             loss.backward()  # type: ignore[no-untyped-call]
             optimizer.step()
             optimizer.zero_grad(set_to_none=True)
-        self.total = loss
+            self.total = loss
 
 
 def _kl(student: Tensor, teacher: Tensor) -> Tensor:

@@ -40,7 +40,7 @@ class Torchdistill:
             image = (batch["image"] - mean) / std
             loss = box.forward_process(image, batch["label"])
             box.post_forward_process(loss)
-        self.total = loss
+            self.total = loss
 
     def loss(self) -> Tensor:
         """Return the weighted sum of losses of the last step."""

@@ -108,7 +108,6 @@ def _extended_file(other: Located, folder: Path) -> Path:
         raise mistake(text, other.place)
     found = _find(folder / other.content, other.content)
     if found is None:
-        raise mistake(
-            f"extends: no file {shown(other.content)}{_nearest_shipped(other.content)}", other.place
-        )
+        hint = _nearest_shipped(other.content)
+        raise mistake(f"extends: no file {shown(other.content)}{hint}", other.place)
     return found

@@ -86,7 +86,7 @@ def _index(items: list[Located], section: str, part: str, place: Place) -> int:
     names = [_name(each) for each in items]
     if part in names:
         return names.index(part)
-    if part.isdecimal() and 1 <= int(part[:9]) <= len(items):
+    if part in map(str, range(1, len(items) + 1)):
         return int(part) - 1
     what = section.removesuffix("s") if section in ("flows", "phases") else f"item of {section}"
     known = [*filter(None, names), f"1 to {len(items)}" if len(items) > 1 else "1"]

@@ -101,7 +101,7 @@ def _component_class(
         except KeyError as error:
             found.append(((key,), Mistake(str(error.args[0]), sentence=True)))
             return None, False
-        for clash in keys_of(owner).keys() & keys_of(cls).keys():
+        for clash in sorted(keys_of(owner).keys() & keys_of(cls).keys()):
             text = f"{name} has a parameter '{clash}', which is a key beside it; rename it in"
             found.append(((key,), Mistake(f"{text} {cls.__module__}", sentence=True)))
         return cls, True

@@ -128,12 +128,11 @@ def _suits(progress: Progress, each: Vertex, network: Network, arrival: Arrival)
     wanted = network.image.channels
     if not carries_image(arrival.edge) or arrival.socket is None:
         return True
-    if arrival.socket.channels in (1, wanted):
+    found = arrival.socket.channels
+    if found in (1, wanted):
         return True
-    text = (
-        f"{describe_vertex(each)}: '{arrival.source}.image' has {arrival.socket.channels} channels, "
-        f"but the model takes {wanted}; write channels: {arrival.socket.channels}"
-    )
+    text = f"'{arrival.source}.image' has {found} channels, but the model takes {wanted}"
+    text = f"{describe_vertex(each)}: {text}; write channels: {found}"
     progress.problem(text, (*each.where, "channels"))
     return False
 

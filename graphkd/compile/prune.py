@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import attrs
 
+from graphkd.compile.idle import leave_out, needed
 from graphkd.graph import (
     Graph,
     Vertex,
     above,
-    cut,
     edges_out_of,
-    inputs_of,
-    keep,
     vertex,
     with_vertices,
 )
@@ -29,11 +27,7 @@ def prune(graph: Graph) -> Graph:
         stays, without inputs and taps. A model of which no part learns stops behind the deepest tap
         that is left; others run to their end, so that running statistics move as in a plain loop.
     """
-    needed = above(graph, graph.graph["sinks"], "signal", "knowledge", "learner")
-    kept = keep(graph, above(graph, needed, "weights"))
-    for name in [name for name in kept if name not in needed]:
-        for source, edge in inputs_of(kept, name):
-            cut(kept, source, name, edge)
+    kept = leave_out(graph, set(graph) - needed(graph))
     return with_vertices(kept, [_trimmed(kept, name) for name in kept])
 
 

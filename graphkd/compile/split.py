@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import attrs
 
+from graphkd.compile.idle import leave_out, needed
 from graphkd.compile.phases import EVALUATE, alive_losses, taught
 from graphkd.graph import (
     Graph,
@@ -19,7 +20,7 @@ from graphkd.graph import (
 
 
 def split(graph: Graph) -> Graph:
-    """Leave out the flows that sleep in a phase, and the probes where it trains.
+    """Leave out the flows that sleep in a phase, what only they train, and in training the probes.
 
     Args:
         graph: the whole graph, inferred; `graph.graph["phase"]` is the phase. The one called
@@ -27,7 +28,8 @@ def split(graph: Graph) -> Graph:
 
     Returns:
         A copy whose `graph.graph["sinks"]` names what the phase is for; its vertices know whether
-        they learn, which needs a flow that is alive.
+        they learn, which needs a flow that is alive. What carries gradient but leads to no sink is
+        gone: a forward in training mode would move running statistics and draw dropout.
     """
     phase = graph.graph["phase"]
     evaluating = phase.name == EVALUATE
@@ -36,7 +38,9 @@ def split(graph: Graph) -> Graph:
     flows = {vertex(graph, loss).flow for loss in alive}
     part = keep(graph, [each.name for each in vertices(graph) if _stays(each, flows, evaluating)])
     part.graph["sinks"] = _results(part) if evaluating else (*alive, *phase.fit)
-    return with_vertices(part, _marked(part, learning))
+    marked = with_vertices(part, _marked(part, learning))
+    carrying = {each.name for each in vertices(marked) if each.carries_gradient}
+    return leave_out(marked, carrying - needed(marked))
 
 
 def _stays(each: Vertex, flows: set[int | None], evaluating: bool) -> bool:

@@ -71,7 +71,8 @@ class Wiring:
     def close(self, target: str) -> None:
         """Report a port that is wired behind one that is not: values are passed by position."""
         each = vertex(self.graph, target)
-        wired = {edge.port for _, edge in edges_into(self.graph, target)}
+        inputs = edges_into(self.graph, target, "signal", "knowledge", "learner")
+        wired = {edge.port for _, edge in inputs}
         names = [port.name for port in ports_of(each.component)]
         for gap, name in pairwise(names):
             if gap not in wired and name in wired and target not in self.broken:

@@ -97,7 +97,7 @@ def _rows(plan: PhasePlan) -> list[Row]:
 
 
 def _row(plan: PhasePlan, each: Instruction) -> Row:
-    row: Row = dict.fromkeys(WORDS, "") | dict.fromkeys(NUMBERS, 0)
+    row: Row = {**dict.fromkeys(WORDS, ""), **dict.fromkeys(NUMBERS, 0)}
     row["instruction"] = type(each).__name__
     match each:
         case Convert(image=image):

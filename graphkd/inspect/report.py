@@ -167,7 +167,7 @@ def _results(found: Mapping[str, Any]) -> str:
 
 def _number(value: float | str) -> str:
     """Write a number; one that is not finite is kept as a text."""
-    return f"{value:.4f}" if isinstance(value, float) else escape(value)
+    return escape(value) if isinstance(value, str) else f"{value:.4f}"
 
 
 def _records(path: Path) -> list[dict[str, Any]]:

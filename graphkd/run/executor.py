@@ -237,6 +237,7 @@ class PhaseModule(nn.Module):
         notes = self._notes
 
         def run(values: Values) -> None:
+            operation = operations[0]
             try:
                 for operation in operations:
                     operation(values)

@@ -89,7 +89,7 @@ def parameter_groups(plan: PhasePlan, parts: Mapping[str, Any]) -> list[dict[str
 def _no_weight_decay(module: nn.Module) -> set[str]:
     exempt: set[str] = set()
     for path, each in module.named_modules():
-        listed = getattr(each, "no_weight_decay", None)
+        listed: Any = getattr(each, "no_weight_decay", None)
         if callable(listed):
             exempt |= {f"{path}.{name}" if path else str(name) for name in listed()}
     return exempt
@@ -122,6 +122,7 @@ def make_scheduler(
         decay_milestones=[each * steps_per_epoch + 1 for each in sorted(recipe.milestones)],
         decay_rate=rate,
     )
+    assert made is not None
     made.step_update(0)
     return made
 

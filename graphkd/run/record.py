@@ -63,7 +63,7 @@ def _tensorboard(folder: Path, purge: int) -> Any:
     from torch.utils.tensorboard.writer import SummaryWriter
 
     # events from `purge` on belong to an earlier start that is being repeated
-    return SummaryWriter(str(folder / "tensorboard"), purge_step=purge)  # type: ignore[no-untyped-call]
+    return SummaryWriter(str(folder / "tensorboard"), purge_step=purge)
 
 
 def _cut_back(path: Path, count: int) -> None:

@@ -153,7 +153,7 @@ def start_session(schedule: Schedule, *, seed: int, device: torch.device) -> Ses
     for module in modules.values():
         module.to(device)
         if recipe.channels_last:
-            module.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+            module.to(memory_format=torch.channels_last)
     averages = {
         each.node: ModelEmaV3(parts[each.node], decay=each.decay)
         for plan in schedule.phases
@@ -174,7 +174,7 @@ def moving_nodes(schedule: Schedule) -> frozenset[str]:
 
 def modules_of(parts: Mapping[str, Any]) -> dict[str, nn.Module]:
     """Return the parts that have state, each module once, by the first name it has."""
-    first = {id(part): name for name, part in reversed(parts.items())}
+    first = {id(part): name for name, part in reversed(list(parts.items()))}
     return {
         name: part
         for name, part in parts.items()

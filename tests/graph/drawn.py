@@ -27,7 +27,7 @@ class Part:
 
     component_kind: str
     component_name: str = "part"
-    ports: tuple = ()
+    ports: tuple[Port, ...] = ()
     learns: bool = False
     borrows: bool = False
     fits: bool = False

@@ -120,7 +120,7 @@ class Centre:
 
 
 class Centring(nn.Module):
-    log: ClassVar[list] = []
+    log: ClassVar[list[object]] = []
 
     def __init__(self, width):
         super().__init__()

@@ -18,7 +18,7 @@ from graphkd.run.record import read_metrics, read_results
 from graphkd.run.train import pick_device
 from tests.run.small import HEAD, SMALL, small
 
-READS = []
+READS: list[str] = []
 
 
 @attrs.frozen(eq=False)
