@@ -13,9 +13,8 @@ import graphkd
 PACKAGE = Path(graphkd.__file__).parent
 ROOT = PACKAGE.parent
 LINKED = ("components", "kernels", "blueprints")
-LAYERS = ("errors", "component", "blueprint", "graph", "compile", "run", "inspect", "bench", "cli")
-# a run folder holds drawings, and its tables write numbers as the drawings do
-EXCEPTIONS = {("run/plan.py", "inspect"), ("run/table.py", "inspect")}
+# each may import those before it; a run folder holds drawings, hence inspect below run
+LAYERS = ("errors", "component", "blueprint", "graph", "compile", "inspect", "run", "bench", "cli")
 
 
 def sources(folder):
@@ -94,7 +93,7 @@ def test_imports_point_down(name):
         if layer(path) == name
         for part in ours(path) & above
     }
-    assert wrong <= EXCEPTIONS
+    assert not wrong
 
 
 def test_every_folder_of_the_core_has_a_layer():
@@ -127,13 +126,7 @@ LIGHT = {
 }
 
 
-# TODO(diff.py moved to graphkd/blueprint, which is all that it reads): drop the mark
-HEAVY = pytest.mark.xfail(reason="graphkd/inspect/__init__.py imports torch with its passes")
-
-
-@pytest.mark.parametrize(
-    "name", [pytest.param(each, marks=HEAVY if each == "diff" else ()) for each in LIGHT]
-)
+@pytest.mark.parametrize("name", LIGHT)
 def test_what_only_looks_does_not_import_torch(name):
     code = (
         "import sys\n"

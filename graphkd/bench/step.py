@@ -6,10 +6,11 @@ backwards, takes one step of SGD and drops the gradients; none logs or reads a l
 clock starts, five steps are compared: the losses and weights of the schedule are those of the
 hand-written loop bit for bit, another framework's are close.
 
-Then all take turns of twenty steps in one process, on one thread, another one first each time. A
-turn's measurement is its CPU time, which other processes disturb less than the time of day, over
-its steps. Shown is the median over all turns, and the median of the difference to the hand-written
-loop's turn of the same round.
+Then all take turns in one process, on one thread, another one first in each round. A turn is ten
+steps that are not measured, so that the caches hold the contestant's own code, and forty that are:
+their CPU time, which other processes disturb less than the time of day, over their number. A
+repeat is five rounds. Shown is the median over all rounds of a step's time, and of its difference
+to the hand-written loop's in the same round.
 """
 
 from __future__ import annotations
@@ -32,6 +33,7 @@ from graphkd.bench.cases import CASES, Case, Contestant, Start, make_batches
 from graphkd.bench.plain import Plain
 from graphkd.bench.scheduled import Scheduled
 from graphkd.bench.torchdistill_box import Torchdistill
+from graphkd.run.step import Batch
 
 PLAIN, OURS, PEER = "plain PyTorch", "graphkd", "torchdistill"
 CONTESTANTS: dict[str, Callable[[Start], Contestant]] = {
@@ -41,8 +43,8 @@ CONTESTANTS: dict[str, Callable[[Start], Contestant]] = {
 }
 CHECKED = 5
 """Steps whose losses are compared before the clock starts."""
-TURNS, STEPS = 10, 20
-"""Turns of a contestant in a repeat, and steps in a turn."""
+ROUNDS, WARM_UP, STEPS = 5, 10, 40
+"""Rounds in a repeat, and steps of a turn before and while the clock runs."""
 
 
 @attrs.frozen
@@ -54,8 +56,8 @@ class Row:
         contestant: who ran it.
         step: microseconds of CPU time a step; None when it is not installed.
         extra: microseconds more than the hand-written loop; None for that loop itself.
-        low: first quartile of `extra` over the turns.
-        high: third quartile of `extra` over the turns.
+        low: first quartile of `extra` over the rounds.
+        high: third quartile of `extra` over the rounds.
         ratio: time of the hand-written loop and `extra`, over that time.
     """
 
@@ -95,7 +97,7 @@ def measure_all(*, repeats: int = 9) -> list[Row]:
         transient=True,
     )
     try:
-        return [row for case in cases for row in _measure(case, rounds=repeats * TURNS)]
+        return [row for case in cases for row in _measure(case, rounds=repeats * ROUNDS)]
     finally:
         torch.set_num_threads(threads)
 
@@ -137,24 +139,28 @@ def check(contestants: dict[str, Contestant]) -> None:
 
 def _times(contestants: dict[str, Contestant], *, rounds: int) -> dict[str, list[float]]:
     """Return microseconds a step, for each contestant in each round."""
-    batches = make_batches(STEPS)
     names = list(contestants)
     times: dict[str, list[float]] = {name: [] for name in names}
+    batches = make_batches(WARM_UP + STEPS)
     for each in contestants.values():
-        for _ in range(TURNS):
-            each.run(batches)
+        each.run(batches)
     gc.collect()
     gc.disable()
     try:
         for number in range(rounds):
             first = number % len(names)
             for name in (*names[first:], *names[:first]):
-                begin = time.process_time_ns()
-                contestants[name].run(batches)
-                times[name].append((time.process_time_ns() - begin) / 1000 / STEPS)
+                times[name].append(_turn(contestants[name], batches))
     finally:
         gc.enable()
     return times
+
+
+def _turn(contestant: Contestant, batches: Sequence[Batch]) -> float:
+    contestant.run(batches[:WARM_UP])
+    begin = time.process_time_ns()
+    contestant.run(batches[WARM_UP:])
+    return (time.process_time_ns() - begin) / 1000 / STEPS
 
 
 def _row(case: Case, name: str, times: dict[str, list[float]]) -> Row:

@@ -119,7 +119,7 @@ def render(
 
 def diff(one: File, other: File, /, *, plugin: Plugin = None, as_json: Json = False) -> None:
     """Print what differs between two blueprints."""
-    from graphkd.inspect.diff import diff as differences
+    from graphkd.blueprint.diff import diff as differences
 
     changes = differences(load_with(one, (), plugin), load_with(other, (), plugin))
     if as_json:

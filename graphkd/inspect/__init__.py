@@ -1,10 +1,9 @@
-"""What people see: drawn graphs, the explained schedule, differences of blueprints."""
+"""What people see: drawn graphs, the explained schedule, the report of a run."""
 
-from graphkd.inspect.diff import Change, diff
 from graphkd.inspect.dot import dot
 from graphkd.inspect.explain import explain, plan_data
 from graphkd.inspect.mermaid import mermaid
 from graphkd.inspect.report import write_report
 from graphkd.inspect.svg import svg
 
-__all__ = ["Change", "diff", "dot", "explain", "mermaid", "plan_data", "svg", "write_report"]
+__all__ = ["dot", "explain", "mermaid", "plan_data", "svg", "write_report"]

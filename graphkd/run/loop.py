@@ -104,7 +104,7 @@ class Loop:
         while self.session.phase < len(plans):
             plan = plans[self.session.phase]
             if plan.phase.fit:
-                self._fit(plan, resume)
+                self._fit(plan)
             else:
                 self._train(plan, resume)
             resume = None
@@ -122,15 +122,13 @@ class Loop:
         if self.stop:
             raise Stopped
 
-    def _fit(self, plan: PhasePlan, resume: dict[str, Any] | None) -> None:
+    def _fit(self, plan: PhasePlan) -> None:
         """Show each training sample once; when stopped, a resumed run begins the pass again."""
         session = self.session
         source = self._source(plan)
         fitted = [session.parts[name] for name in plan.phase.fit]
         module = PhaseModule(plan, session.parts)
         module.eval()
-        if resume is not None:
-            session.load_optimizer(resume)
         try:
             for part in fitted:
                 part.begin()

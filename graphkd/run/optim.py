@@ -90,7 +90,7 @@ def _no_weight_decay(module: nn.Module) -> set[str]:
     exempt: set[str] = set()
     for path, each in module.named_modules():
         listed: Any = getattr(each, "no_weight_decay", None)
-        if callable(listed):
+        if listed is not None:
             exempt |= {f"{path}.{name}" if path else str(name) for name in listed()}
     return exempt
 

@@ -128,11 +128,9 @@ class Session:
             raise mistake(f"{text}; undo that, or train into a new folder")
 
     def load_optimizer(self, state: Mapping[str, Any]) -> None:
-        """Take over the state of the phase's optimizer, and the random streams."""
+        """Take over the state of the phase's optimizer, with its rates, and the random streams."""
         if self.optimizer is not None and state["optimizer"] is not None:
             self.optimizer.load_state_dict(state["optimizer"])
-        if self.scheduler is not None:
-            self.scheduler.step_update(self.phase_step)
         if self.scaler is not None and state["scaler"] is not None:
             self.scaler.load_state_dict(state["scaler"])
         set_random_state(state["random"], self.device)

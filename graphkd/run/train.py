@@ -93,10 +93,7 @@ def train(
     path = Path(out or Path("runs") / blueprint.blueprint)
     check_place(path, force=force)
     splits = open_splits(blueprint)
-    first, *others = seeds_of(blueprint)
-    ready = _get_ready(schedule, splits, first)
-    for seed in others:
-        _open(schedule, splits, seed)
+    ready = _get_ready(schedule, splits, seeds_of(blueprint)[0])
     folder = make_folder(path, force=force)
     write_plan(schedule, folder)
     return _run_seeds(schedule, folder, console, splits=splits, ready=ready)
@@ -114,17 +111,12 @@ def resume(folder: Path | str, *, console: Console | None = None) -> Result:
     return _run_seeds(read_plan(path), path, console)
 
 
-def _open(schedule: Schedule, splits: Splits, seed: int) -> Opened:
-    """Divide the data for a seed, and find what would stop a phase later."""
+def _get_ready(schedule: Schedule, splits: Splits, seed: int) -> _Ready:
+    """Build what a seed needs, and find every mistake that would stop a phase later."""
+    device = pick_device(schedule.blueprint.train.device)
     opened = divide(schedule.blueprint, splits, seed=seed)
     for plan in schedule.phases:
         training_source(opened, plan, seed=seed)
-    return opened
-
-
-def _get_ready(schedule: Schedule, splits: Splits, seed: int) -> _Ready:
-    device = pick_device(schedule.blueprint.train.device)
-    opened = _open(schedule, splits, seed)
     session = start_session(schedule, seed=seed, device=device)
     for plan in schedule.phases:
         if plan.trained:

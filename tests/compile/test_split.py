@@ -129,14 +129,14 @@ again.logits => flow1.student
 
 
 def test_a_call_learns_with_its_owner():
+    # which does not run itself: nobody reads it, and its forward would move running statistics
     made = split(drawn(CALL, learners=("student",), borrows=("again",)))
     assert written(made) == plain("""
     data data: image
-    student model (learns, gradient): logits
+    student model (learns, gradient)
     attack model: image
     again model (learns, gradient): logits
     flow1 loss (gradient)
-    data.image -> student.input
     student -- again.of
     attack.image -> again.input
     again.logits => flow1.student
@@ -148,14 +148,38 @@ def test_a_node_built_of_a_learners_parts_carries_its_gradient():
     made = split(drawn(CALL, learners=("student",)))
     assert written(made) == plain("""
     data data: image
-    student model (learns, gradient): logits
+    student model (learns, gradient)
     attack model: image
     again model (gradient): logits
     flow1 loss (gradient)
-    data.image -> student.input
     student -- again.of
     attack.image -> again.input
     again.logits => flow1.student
+    """)
+
+
+def test_a_call_that_no_flow_needs_is_gone_while_its_owner_learns():
+    text = """
+    data data: image label
+    student model: logits
+    again model: logits
+    judge model: logits
+    flow1 loss
+    data.image -> student.input
+    student -- again.of
+    data.image -> again.input
+    again.logits -> judge.input
+    student.logits => flow1.student
+    data.label ~> flow1.label
+    """
+    made = split(drawn(text, learners=("student",), borrows=("again",)))
+    assert written(made) == plain("""
+    data data: image label
+    student model (learns, gradient): logits
+    flow1 loss (gradient)
+    data.image -> student.input
+    student.logits => flow1.student
+    data.label ~> flow1.label
     """)
 
 

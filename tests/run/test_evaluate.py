@@ -11,6 +11,7 @@ MANY = SMALL.replace("samples: 40", "samples: 1500").replace(
     "flows:",
     """\
   fidelity: {type: agreement, input: [student.logits, teacher.logits]}
+  embedded: {type: agreement, input: [student.embedding, student.embedding]}
   again: {type: call, of: student}
 flows:
   - {from: teacher.logits, to: again.logits, loss: kl}""",
@@ -61,7 +62,7 @@ def test_a_probe_is_the_mean_over_the_samples(measured):
     parts = [(student[:256], teacher[:256]), (student[256:], teacher[256:])]
     unweighted = sum(metrics.agreement(*each) for each in parts) / 2
     assert mean != pytest.approx(unweighted)
-    assert found.probes == {"fidelity": pytest.approx(mean)}
+    assert found.probes == {"fidelity": pytest.approx(mean), "embedded": 1.0}
 
 
 def test_a_second_call_is_no_model_of_its_own(measured):

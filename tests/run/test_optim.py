@@ -109,6 +109,25 @@ flows:
     assert {id(each) for each in parameters} == {id(each) for each in own}
 
 
+def test_what_two_nodes_share_is_in_one_group():
+    session = begin(
+        HEAD
+        + """\
+nodes:
+  one: {type: student, model: tiny}
+  two: {type: student, model: tiny}
+flows:
+  - {from: data.label, to: one.logits, loss: cross_entropy}
+  - {from: data.label, to: two.logits, loss: cross_entropy}
+deliver: one
+"""
+    )
+    (plan,) = session.schedule.phases
+    shared = {**session.parts, "two": session.parts["one"]}
+    assert {each["node"] for each in groups_of(plan, session.parts)} == {"one", "two"}
+    assert {each["node"] for each in groups_of(plan, shared)} == {"one"}
+
+
 def optimizer_error(name):
     session = begin(
         HEAD.replace("lr: 3e-3", f"lr: 3e-3, optimizer: {name}") + STUDENT % "tiny" + ALONE

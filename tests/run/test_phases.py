@@ -6,6 +6,7 @@ import torch
 from torch import nn
 
 from graphkd.component import Port, component, register_model
+from graphkd.errors import BlueprintError
 from graphkd.run import loop as loop_module
 from graphkd.run import train
 from graphkd.run.again import open_run
@@ -193,6 +194,30 @@ def test_a_fit_sees_each_training_sample_once_as_it_is(tmp_path):
     torch.testing.assert_close(session.parts["centre"].mean, expected)
 
 
+def test_a_phase_does_not_both_fit_and_train():
+    text = SURVEY.replace("fit: [centre]}", "fit: [centre], train: [student]}")
+    line = next(i for i, each in enumerate(text.splitlines(), 1) if "fit: " in each)
+    with pytest.raises(BlueprintError) as caught:
+        begin(text)
+    assert str(caught.value) == (
+        f"blueprint:{line}:26: phase 'survey': it cannot both fit and train; write two phases"
+    )
+
+
+def test_a_fit_runs_models_in_evaluation_mode(tmp_path):
+    """Also one that learns later."""
+    text = SURVEY.replace("input: teacher.embedding", "input: student.embedding")
+    text = text.replace("model: tiny}", "model: tiny, args: {dropout: 0.5}}")
+    text = "\n".join(line for line in text.splitlines() if "teach" not in line) + "\n"
+    blueprint = small(tmp_path, text=text)
+    session = begin(text)
+    train(blueprint, out=tmp_path / "run")
+    samples = blueprint.data.dataset.splits(tmp_path).train
+    images = torch.stack([samples[index] for index in range(len(samples))])
+    expected = embeddings(session, "student", images).mean(0)
+    torch.testing.assert_close(open_run(tmp_path / "run").parts["centre"].mean, expected)
+
+
 def test_what_was_fitted_is_used_in_the_next_phase(tmp_path, monkeypatch):
     seen = []
     real = Centring.forward
@@ -302,6 +327,15 @@ def test_budgets(recipe, batches, expected, validated):
     budget = Budget.of(plan, batches)
     assert budget == expected
     assert [epoch for epoch in range(budget.epochs) if budget.validates(epoch)] == validated
+
+
+def test_flows_of_the_same_name_are_told_apart_in_the_record(tmp_path):
+    flow = "{from: teacher.logits, to: student.logits, loss: kl, temperature: 2, weight: 0.9}"
+    text = SMALL.replace(f"  - {flow}\n", f"  - {flow}\n  - {flow}\n")
+    train(small(tmp_path, text=text), out=tmp_path / "run")
+    written = {key for record in read_metrics(tmp_path / "run") for key in record}
+    name = "loss/teacher.logits->student.logits/kl"
+    assert {name, f"{name}#2"} <= written
 
 
 def test_flows_of_the_same_name_are_numbered():

@@ -1,3 +1,4 @@
+import importlib
 import json
 import math
 
@@ -221,9 +222,21 @@ def test_what_a_run_folder_holds(tmp_path):
     assert not [path for path in (tmp_path / "run").rglob("*.tmp")]
     settings = json.loads((tmp_path / "run" / "run.json").read_text())
     assert settings["folder"] == str(tmp_path.resolve())
-    # as many checkpoints as asked for
-    kept = sorted(path.name for path in (tmp_path / "run" / "checkpoints").iterdir())
-    assert kept == ["step-000000009.pt", "step-000000012.pt"]
+    assert checkpoints(tmp_path / "run") == [9, 12]
+
+
+def checkpoints(folder):
+    return sorted(int(path.stem[5:]) for path in (folder / "checkpoints").iterdir())
+
+
+def test_when_checkpoints_are_written(tmp_path):
+    # after each validation, and at the end of a phase
+    train(small(tmp_path, "train.keep=100"), out=tmp_path / "epochs")
+    assert checkpoints(tmp_path / "epochs") == [3, 6, 9, 12]
+    # every so many steps, and at the end of a phase
+    words = ("train.keep=100", "train.checkpoint_every=4")
+    train(small(tmp_path, *words), out=tmp_path / "steps")
+    assert checkpoints(tmp_path / "steps") == [4, 6, 8, 12]
 
 
 def test_records_by_hand(tmp_path):
@@ -306,6 +319,12 @@ def test_losses_are_read_only_where_they_are_written(tmp_path, monkeypatch):
     train(small(tmp_path, *words, text=ONE), out=tmp_path / "run")
     # 3 steps an epoch, 7 epochs, each validated: the losses of its last step are written too
     assert reads == [3, 5, 6, 9, 10, 12, 15, 18, 20]
+    reads.clear()
+    steps.clear()
+    words = ("train.log_every=1000", "train.steps=40", "data.batch_size=40")
+    train(small(tmp_path, *words, text=ONE), out=tmp_path / "seldom")
+    # 40 epochs of a step, of which every fourth is validated
+    assert reads == list(range(4, 41, 4))
 
 
 def test_a_diverged_run_writes_valid_json(tmp_path):
@@ -348,6 +367,17 @@ def test_no_folder_is_made_for_a_mistake(tmp_path, words, text, expected):
     with pytest.raises(BlueprintError, match=expected):
         train(small(tmp_path, *words, text=text), out=tmp_path / "deep" / "run")
     assert not (tmp_path / "deep").exists()
+
+
+def test_a_place_that_is_taken_is_told_before_the_work_begins(tmp_path, monkeypatch):
+    (tmp_path / "run").mkdir()
+
+    def refuse(*args, **kwargs):
+        raise AssertionError("too early")
+
+    monkeypatch.setattr(importlib.import_module("graphkd.run.train"), "open_splits", refuse)
+    with pytest.raises(BlueprintError, match="exists already"):
+        train(small(tmp_path), out=tmp_path / "run")
 
 
 def test_a_mistake_leaves_the_earlier_run_alone(tmp_path):

@@ -22,12 +22,15 @@ from graphkd.graph import Graph, blueprint_of, borrows, owner_of, problem, verte
 
 
 def phase_names(graph: Graph) -> Iterator[Problem]:
-    """`train` names what has parameters, `fit` what can be fitted."""
+    """`train` names what has parameters, `fit` what can be fitted, and not both in one phase."""
     for index, phase in enumerate(blueprint_of(graph).phases):
         who = f"phase '{phase.name}'"
         if phase.name == EVALUATE:
             text = f"{who}: graphkd calls the evaluation so; write another name"
             yield problem(graph, text, ("phases", index, "name"))
+        if phase.fit and phase.train:
+            text = f"{who}: it cannot both fit and train; write two phases"
+            yield problem(graph, text, ("phases", index, "fit"))
         for position, name in enumerate(phase.train):
             said = _untrainable(graph, name)
             if said:

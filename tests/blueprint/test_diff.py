@@ -5,11 +5,11 @@ import json
 import attrs
 import pytest
 
+from graphkd.blueprint.diff import Change, diff
 from graphkd.blueprint.model import Blueprint, Data, Phase, Train
 from graphkd.components.datasets import Digits
 from graphkd.components.losses import KL, MSE, CrossEntropy
 from graphkd.components.models import Student, Teacher
-from graphkd.inspect import Change, diff
 
 
 def blueprint():
