@@ -22,7 +22,8 @@ def load(path: str | Path, overrides: Iterable[str] = ()) -> Blueprint:
     """Load a blueprint file.
 
     Args:
-        path: a file, or the name of a shipped blueprint (`hinton`).
+        path: a file, or the name of a shipped blueprint (`hinton`). Relative paths in the blueprint
+            start from the file's folder; for a shipped one from the current folder.
         overrides: `dotted.path=value` words, as on the command line.
 
     Returns:
@@ -33,7 +34,9 @@ def load(path: str | Path, overrides: Iterable[str] = ()) -> Blueprint:
     """
     file = find_file(path)
     located = _extended(read_file(file), file.parent, (realpath(file),))
-    return assemble(override(located, overrides), source=str(file), folder=file.parent)
+    # a shipped file holds no paths: those that an override adds start where the user is
+    folder = file.parent if Path(path) == file else Path()
+    return assemble(override(located, overrides), source=str(file), folder=folder)
 
 
 def loads(text: str, *, name: str = "blueprint", folder: Path | None = None) -> Blueprint:

@@ -48,7 +48,9 @@ def convert(graph: Graph) -> Graph:
         for source, edge in edges_into(graph, each.name):
             if each.image is not None and carries_image(edge):
                 name = _free_name(f"{each.name}_input", {*graph, *made})
-                made.add_node(name, vertex=_conversion(graph, name, each, (source, edge)))
+                made.add_node(
+                    name, vertex=_conversion(graph, name, model=each, read=(source, edge))
+                )
                 moved[each.name, edge] = name
         made.add_node(each.name, vertex=each)
     for source, target, data in graph.edges(data=True):
@@ -68,7 +70,7 @@ def _free_name(name: str, taken: Collection[str]) -> str:
     return name
 
 
-def _conversion(graph: Graph, name: str, model: Vertex, read: tuple[str, Edge]) -> Vertex:
+def _conversion(graph: Graph, name: str, *, model: Vertex, read: tuple[str, Edge]) -> Vertex:
     source, edge = read
     images = vertex(graph, source)
     batch = images.taps[edge.tap]

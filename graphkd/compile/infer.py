@@ -9,11 +9,12 @@ import networkx as nx
 from torch import nn
 
 from graphkd.compile.batch import infer_data
-from graphkd.compile.building import build, needs_target, run
+from graphkd.compile.building import build, needs_target
 from graphkd.compile.matching import misfits
 from graphkd.compile.offers import READY, Offer, offer_to
 from graphkd.compile.progress import Arrival, Progress
 from graphkd.compile.rules import weightless_flows, wild_projectors
+from graphkd.compile.running import run
 from graphkd.component import Site, Socket
 from graphkd.graph import (
     Graph,
@@ -114,7 +115,7 @@ def _settle_first(progress: Progress, waiting: Sequence[str]) -> str:
     free = [
         each
         for each in ready
-        if not needs_target(each, _site(progress, each, progress.arrivals(each.name), None))
+        if not needs_target(each, _site(progress, each, progress.arrivals(each.name)))
     ]
     chosen = (free or ready)[0]
     _infer(progress, chosen, READY)
@@ -131,17 +132,21 @@ def _infer(progress: Progress, each: Vertex, offer: Offer) -> None:
     progress.problems += found
     if found or not progress.is_complete(each.name, arrivals):
         return
-    site = _site(progress, each, arrivals, offer.socket)
+    site = _site(progress, each, arrivals, target=offer.socket)
     if offer.state == "spoilt" and needs_target(each, site):
         return
     progress.sites[each.name] = site
     made = build(progress, each, site)
     if made is not None:
-        run(progress, each, made, arrivals)
+        run(progress, each, made=made, arrivals=arrivals)
 
 
 def _site(
-    progress: Progress, each: Vertex, arrivals: Sequence[Arrival], target: Socket | None
+    progress: Progress,
+    each: Vertex,
+    arrivals: Sequence[Arrival],
+    *,
+    target: Socket | None = None,
 ) -> Site:
     inputs: dict[str, tuple[Socket, ...]] = {}
     for arrival in arrivals:

@@ -56,7 +56,8 @@ def _unify(graph: Graph, each: Vertex, arrivals: Sequence[Arrival]) -> Iterator[
     for arrival in arrivals:
         made = _fitted(each, arrival, sizes)
         if made is None:
-            text = f"{describe_vertex(each)}: {_said(graph, each, arrival, fitting, arrivals)}"
+            said = _said(graph, each, arrival, fitting=fitting, arrivals=arrivals)
+            text = f"{describe_vertex(each)}: {said}"
             yield problem(graph, text, arrival.edge.where)
         else:
             sizes = made
@@ -85,6 +86,7 @@ def _said(
     graph: Graph,
     each: Vertex,
     arrival: Arrival,
+    *,
     fitting: Sequence[Arrival],
     arrivals: Sequence[Arrival],
 ) -> str:
@@ -93,9 +95,11 @@ def _said(
     if _fitted(each, arrival, {}) is None:
         text = f"'{origin(graph, arrival)}' is '{arrival.socket}', but {what} takes "
         return f"{text}'{arrival.port.shape}' there; {_remedy(each, arrival, arrivals)}"
-    other = next(known for known in fitting if _clash(each, known, arrival))
+    clashing = [known for known in fitting if _clash(each, known, arrival)]
+    # with alternatives it may take two of them to leave none
+    other = (clashing or fitting)[0]
     if arrival.port.index:
-        return _other_classes(graph, each, other, arrival)
+        return _other_classes(graph, each, learner=other, labels=arrival)
     return (
         f"{what} needs equal axes '{arrival.port.shape}': '{origin(graph, other)}' is "
         f"'{other.socket}', '{origin(graph, arrival)}' is '{arrival.socket}'; "
@@ -103,7 +107,7 @@ def _said(
     )
 
 
-def _other_classes(graph: Graph, each: Vertex, learner: Arrival, labels: Arrival) -> str:
+def _other_classes(graph: Graph, each: Vertex, *, learner: Arrival, labels: Arrival) -> str:
     assert learner.socket is not None and labels.socket is not None
     classes = labels.socket.classes or labels.socket.channels
     if learner.edge.tap == "logits":

@@ -82,7 +82,7 @@ def compile_blueprint(
     if problems:
         raise BlueprintError(problems, source=source_of(blueprint))
     plans = [
-        _plan(graph, phase, without, stages if keep_stages else {})
+        _plan(graph, phase, without=without, stages=stages if keep_stages else {})
         for phase in (*phases_of(blueprint), Phase(EVALUATE))
     ]
     return Schedule(
@@ -117,7 +117,7 @@ def analyse(blueprint: Blueprint, *, stages: dict[str, Graph] | None = None) -> 
 
 
 def _plan(
-    graph: Graph, phase: Phase, without: Collection[str], stages: dict[str, Graph]
+    graph: Graph, phase: Phase, *, without: Collection[str], stages: dict[str, Graph]
 ) -> PhasePlan:
     part = graph.copy()
     part.graph["phase"] = phase

@@ -29,10 +29,10 @@ def resolve(graph: Graph) -> Graph:
     blueprint = blueprint_of(graph)
     wiring = Wiring(blueprint)
     _add_nodes(wiring)
-    for name, node in blueprint.nodes.items():
-        wire_node(wiring, name, node)
-    for number, flow in enumerate(blueprint.flows):
-        wire_flow(wiring, number, flow)
+    for name in blueprint.nodes:
+        wire_node(wiring, name)
+    for number in range(len(blueprint.flows)):
+        wire_flow(wiring, number)
     _check_names(wiring)
     made = wiring.graph
     made.graph.update(graph.graph)

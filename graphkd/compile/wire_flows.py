@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from itertools import pairwise
 
-from graphkd.blueprint.model import Flow, Where, flow_name
+from graphkd.blueprint.model import Where, flow_name
 from graphkd.compile.wiring import BATCH_TAPS, DATA, Wiring
 from graphkd.component import name_of, ports_of
 from graphkd.errors import did_you_mean
@@ -12,38 +12,38 @@ from graphkd.graph import Edge, Vertex
 from graphkd.graph.model import EdgeKind
 
 
-def wire_flow(wiring: Wiring, number: int, flow: Flow) -> None:
+def wire_flow(wiring: Wiring, number: int) -> None:
     """Add a flow's loss, its projectors and the edges between.
 
     Args:
         wiring: holds the vertices of all nodes.
-        number: of the flow, from 0.
-        flow: as the blueprint says it. The first port of its loss is the learner's, the second the
+        number: of the flow, from 0. The first port of its loss is the learner's, the second the
             knowledge's.
     """
+    flow = wiring.blueprint.flows[number]
     loss = wiring.free_name(f"flow{number + 1}")
     where: Where = ("flows", number)
     wiring.add(Vertex(loss, "loss", flow.loss, where, label=flow_name(flow), flow=number))
-    learner, knowledge, *others = [port.name for port in ports_of(flow.loss)]
-    _wire_side(wiring, loss, number, flow, side="to", port=learner)
-    _wire_side(wiring, loss, number, flow, side="from", port=knowledge)
-    _wire_others(wiring, loss, number, flow, others)
-    optional = {port.name for port in ports_of(flow.loss) if port.optional}
+    learner, knowledge, *others = ports_of(flow.loss)
+    _wire_side(wiring, loss, number=number, side="to", port=learner.name)
+    _wire_side(wiring, loss, number=number, side="from", port=knowledge.name)
+    _wire_others(wiring, loss, number=number, others=[port.name for port in others])
     for port in others:
-        if port in flow.extra:
+        if port.name in flow.extra:
             continue
-        if port in BATCH_TAPS:
-            wiring.join(DATA, loss, Edge("knowledge", port, port, where=where))
-        elif port not in optional:
-            text = f"{name_of(flow.loss)} reads '{port}'; write with: {{{port}: node.tap}}"
-            wiring.fault(loss, text, where)
+        if port.name in BATCH_TAPS:
+            edge = Edge("knowledge", port.name, port.name, where=where)
+            wiring.join(DATA, loss, edge)
+        elif not port.optional:
+            text = f"{name_of(flow.loss)} reads '{port.name}'; "
+            wiring.fault(loss, f"{text}write with: {{{port.name}: node.tap}}", where)
     wiring.close(loss)
 
 
-def _wire_side(wiring: Wiring, loss: str, number: int, flow: Flow, *, side: str, port: str) -> None:
+def _wire_side(wiring: Wiring, loss: str, *, number: int, side: str, port: str) -> None:
     """Wire a tap to the loss, through the projectors on its side."""
+    flow = wiring.blueprint.flows[number]
     ref = flow.to if side == "to" else flow.source
-    kind: EdgeKind = "learner" if side == "to" else "knowledge"
     where: Where = ("flows", number, side)
     chain: list[tuple[str, str]] = []
     for index, via in enumerate(flow.via):
@@ -54,15 +54,17 @@ def _wire_side(wiring: Wiring, loss: str, number: int, flow: Flow, *, side: str,
             wiring.add(Vertex(name, "projector", via.component, at, label=what, flow=number))
             chain.append((name, ports_of(via.component)[0].name))
     chain.append((loss, port))
-    wiring.connect(ref, chain[0][0], Edge(kind, ref.tap, chain[0][1], where=where))
     # behind the `from` tap nothing is detached any more: a projector there learns
-    inner: EdgeKind = "learner" if side == "to" else "signal"
+    first: EdgeKind = "learner" if side == "to" else "knowledge"
+    then: EdgeKind = "learner" if side == "to" else "signal"
+    wiring.connect(ref, chain[0][0], Edge(first, ref.tap, chain[0][1], where=where))
     for (source, _), (target, entry) in pairwise(chain):
-        wiring.join(source, target, Edge(inner, "", entry, where=where))
+        wiring.join(source, target, Edge(then, "", entry, where=where))
 
 
-def _wire_others(wiring: Wiring, loss: str, number: int, flow: Flow, others: list[str]) -> None:
+def _wire_others(wiring: Wiring, loss: str, *, number: int, others: list[str]) -> None:
     """Wire the further ports of a loss that `with` names."""
+    flow = wiring.blueprint.flows[number]
     what = name_of(flow.loss)
     for port, ref in flow.extra.items():
         where: Where = ("flows", number, "with", port)

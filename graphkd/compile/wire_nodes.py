@@ -13,30 +13,31 @@ from graphkd.errors import did_you_mean
 from graphkd.graph import Edge, borrows
 
 
-def wire_node(wiring: Wiring, name: str, node: Node) -> None:
+def wire_node(wiring: Wiring, name: str) -> None:
     """Add the edges into a node; what it does not say reads its port's default.
 
     Args:
         wiring: holds the vertices of all nodes.
         name: of the node.
-        node: as the blueprint says it.
     """
+    node = wiring.blueprint.nodes[name]
     for field in reference_fields(node.component):
-        _lend(wiring, name, node, field)
+        _lend(wiring, name, field)
     taken: set[str] = set()
-    for port, position, ref, where in (*_inputs(wiring, name, node), *_extra(wiring, name, node)):
+    for port, position, ref, where in (*_inputs(wiring, name), *_extra(wiring, name)):
         if port in taken and position == 0:
             text = f"port '{port}' is wired by input and by with; drop one of them"
             wiring.fault(name, text, where)
             continue
         taken.add(port)
         wiring.connect(ref, name, Edge("signal", ref.tap, port, position, where))
-    _wire_defaults(wiring, name, node, taken)
+    _wire_defaults(wiring, name, taken)
     wiring.close(name)
 
 
-def _lend(wiring: Wiring, name: str, node: Node, field: str) -> None:
+def _lend(wiring: Wiring, name: str, field: str) -> None:
     """Draw an edge from the node that a field names, whose module is used."""
+    node = wiring.blueprint.nodes[name]
     written = getattr(node.component, field)
     if written is None:
         return
@@ -62,8 +63,9 @@ def _lend(wiring: Wiring, name: str, node: Node, field: str) -> None:
 Wire = tuple[str, int, Ref, Where]
 
 
-def _inputs(wiring: Wiring, name: str, node: Node) -> Iterator[Wire]:
+def _inputs(wiring: Wiring, name: str) -> Iterator[Wire]:
     """Give each tap of `input` its port; a port that takes many takes all that are left."""
+    node = wiring.blueprint.nodes[name]
     ports = ports_of(node.component)
     where: Where = ("nodes", name, "input")
     for index, ref in enumerate(node.input):
@@ -77,8 +79,9 @@ def _inputs(wiring: Wiring, name: str, node: Node) -> Iterator[Wire]:
         wiring.fault(name, text + (f"{len(ports)}: {', '.join(names)}" if ports else "none"), where)
 
 
-def _extra(wiring: Wiring, name: str, node: Node) -> Iterator[Wire]:
+def _extra(wiring: Wiring, name: str) -> Iterator[Wire]:
     """Give each tap of `with` the port it names."""
+    node = wiring.blueprint.nodes[name]
     ports = [port.name for port in ports_of(node.component)]
     for port, ref in node.extra.items():
         where: Where = ("nodes", name, "with", port)
@@ -89,8 +92,9 @@ def _extra(wiring: Wiring, name: str, node: Node) -> Iterator[Wire]:
             wiring.fault(name, text, where)
 
 
-def _wire_defaults(wiring: Wiring, name: str, node: Node, taken: set[str]) -> None:
+def _wire_defaults(wiring: Wiring, name: str, taken: set[str]) -> None:
     """Wire what is left: batch taps by their name, and images to models."""
+    node = wiring.blueprint.nodes[name]
     missing: list[str] = []
     for index, port in enumerate(ports_of(node.component)):
         if port.name in taken:
@@ -101,7 +105,7 @@ def _wire_defaults(wiring: Wiring, name: str, node: Node, taken: set[str]) -> No
         elif not port.optional:
             missing.append(port.name)
     if missing and name not in wiring.broken:
-        _report_missing(wiring, name, node, missing)
+        _report_missing(wiring, name, missing)
 
 
 def _default_tap(node: Node, port: Port, *, first: bool) -> str:
@@ -113,7 +117,8 @@ def _default_tap(node: Node, port: Port, *, first: bool) -> str:
     return "image" if port.name == "input" or not reference_fields(node.component) else ""
 
 
-def _report_missing(wiring: Wiring, name: str, node: Node, missing: list[str]) -> None:
+def _report_missing(wiring: Wiring, name: str, missing: list[str]) -> None:
+    node = wiring.blueprint.nodes[name]
     what = name_of(node.component)
     ports = [port for port in ports_of(node.component) if port.name not in BATCH_TAPS]
     if any(port.many for port in ports):

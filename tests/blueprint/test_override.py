@@ -1,5 +1,7 @@
 """`path=value` words change a blueprint, and those that lead nowhere are named."""
 
+from pathlib import Path
+
 import pytest
 
 from graphkd.blueprint import load
@@ -183,3 +185,10 @@ def test_mistakes_in_words_and_in_the_file_are_told_apart(changed, tmp_path):
         "  b.yaml:12:17: train: epochs is 0, not at least 1; try 10\n"
         "  train.lr=0: train: lr is 0, not above 0; try 0.001"
     )
+
+
+def test_paths_that_override_a_shipped_blueprint_start_where_the_user_is(tmp_path):
+    assert load("hinton").folder == Path()
+    own = tmp_path / "own.yaml"
+    own.write_text("extends: hinton\n", encoding="utf-8")
+    assert load(own).folder == tmp_path

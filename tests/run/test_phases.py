@@ -200,7 +200,7 @@ def test_a_phase_does_not_both_fit_and_train():
     with pytest.raises(BlueprintError) as caught:
         begin(text)
     assert str(caught.value) == (
-        f"blueprint:{line}:26: phase 'survey': it cannot both fit and train; write two phases"
+        f"blueprint:{line}:25: phase 'survey': it cannot both fit and train; write two phases"
     )
 
 

@@ -47,7 +47,7 @@ class CountedData:
         count: of the training samples.
         bare: how many of the last have no label.
         labelled: whether there are labels at all.
-        kept: whether validation is a split of its own.
+        kept: whether training hands out its own memory.
     """
 
     count: int = 9
