@@ -88,13 +88,15 @@ def measure_all(*, repeats: int = 9) -> list[Row]:
     """
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
-    # the bar has no thread of its own, which would be measured too
+    console = Console(stderr=True)
+    # without a thread of its own, which would be measured too
     cases = track(
         CASES,
         "bench step",
-        console=Console(stderr=True),
+        console=console,
         auto_refresh=False,
         transient=True,
+        disable=not console.is_terminal,
     )
     try:
         return [row for case in cases for row in _measure(case, rounds=repeats * ROUNDS)]

@@ -39,7 +39,7 @@ class Train:
         seed: seed of weights, order, augmentation and dropout.
         seeds: run once for each seed and compare.
         log_every: steps between two records of the losses.
-        checkpoint_every: steps between two checkpoints; 0: at the end of each epoch.
+        checkpoint_every: steps between two checkpoints; 0: after each validation.
         keep: how many checkpoints stay, besides the best.
     """
 
@@ -68,11 +68,20 @@ class Train:
     keep: int = attrs.field(default=2, validator=ge(1))
 
 
-RUN_WIDE = ("device", "seed", "seeds", "log_every", "checkpoint_every", "keep")
+RUN_WIDE = (
+    "device",
+    "channels_last",
+    "seed",
+    "seeds",
+    "log_every",
+    "checkpoint_every",
+    "keep",
+)
 """Fields of the recipe that a phase cannot change."""
 
 RECIPE_CHANGES = tuple(each.name for each in attrs.fields(Train) if each.name not in RUN_WIDE)
-DATA_CHANGES = tuple(each.name for each in attrs.fields(Data) if each.name != "dataset")
+_DATA_WIDE = ("dataset", "validation")
+DATA_CHANGES = tuple(each.name for each in attrs.fields(Data) if each.name not in _DATA_WIDE)
 """Fields that a phase can change, of the recipe and of the data settings."""
 
 

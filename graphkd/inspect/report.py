@@ -100,8 +100,8 @@ def _chart_of(key: str) -> tuple[str, str]:
     parts = key.split("/")
     if parts[0] == "loss":
         return "loss", "/".join(parts[1:])
-    if key == "lr":
-        return "learning rate", "lr"
+    if parts[0] == "lr":
+        return "learning rate", "/".join(parts[1:]) or "lr"
     if parts[0] == "validation" and len(parts) > 2:
         titles = {
             "top1": "validation accuracy",

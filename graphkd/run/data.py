@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import signal
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any, Protocol, cast, runtime_checkable
@@ -145,6 +146,7 @@ class Batches:
             # without its own generator, starting an epoch draws from the global one
             generator=torch.Generator(),
             persistent_workers=workers > 0,
+            worker_init_fn=_outlive_signals,
         )
 
     def __len__(self) -> int:
@@ -261,3 +263,17 @@ def _own_randomness() -> Iterator[None]:
 
 def _as_is(batch: Any) -> Any:
     return batch
+
+
+def _outlive_signals(worker: int) -> None:
+    """Let a worker ignore Ctrl-C and the first SIGTERM: who asked it for data ends it.
+
+    Both are often sent to a whole process group, and a run that is to stop after its step still
+    reads.
+    """
+
+    def once(number: int, frame: Any) -> None:
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
+
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, once)

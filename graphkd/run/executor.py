@@ -164,6 +164,7 @@ class PhaseModule(nn.Module):
             match each:
                 case Convert():
                     operation = self._call(_converter(each.image), each.reads, each.makes[0])
+                    gradient = each.gradient
                 case Forward():
                     operation, gradient = self._read_taps(each, parts), each.gradient
                 case Loss():

@@ -67,9 +67,9 @@ def test_a_value_and_a_default(one, other):
 def test_a_written_null_is_no_absence(one, other):
     other.phases[1] = Phase("learn", data={"labels_per_class": None})
     assert said(one, other) == ['+ phases.learn.data: {"labels_per_class": null}']
-    one.phases[1] = Phase("learn", data={"validation": 0.2})
+    one.phases[1] = Phase("learn", data={"mixup": 0.2})
     assert said(one, other) == [
-        "- phases.learn.data.validation: 0.2",
+        "- phases.learn.data.mixup: 0.2",
         "+ phases.learn.data.labels_per_class: null",
     ]
 

@@ -708,6 +708,25 @@ flows:
     ]
 
 
+def test_two_ports_that_leave_no_alternative_together():
+    @attrs.frozen
+    class Either:
+        """Its third port goes with one of the others, never with both."""
+
+        component_name = "either"
+        component_kind = "loss"
+        ports = (Port("student", "b c"), Port("teacher", "b d"), Port("third", "c 16 | 2 d"))
+
+    blueprint = Blueprint("test", Data(find("dataset", "fake")(size=16)))
+    student = blueprint.node("student", find("model", "student")(model="tiny"))
+    extra = {"third": student.embedding}
+    blueprint.flow(student.logits, student.embedding, Either(), extra=extra)
+    assert found_in(blueprint) == [
+        "flow 1: either needs equal axes 'c 16 | 2 d': 'student.embedding' is 'b d=16', "
+        "'student.embedding' is 'b d=16'; read another tap, or put a projector between"
+    ]
+
+
 def test_mixed_labels_where_class_numbers_are_needed():
     @attrs.frozen
     class Hard:

@@ -42,3 +42,9 @@ def test_names_are_escaped(tmp_path):
 def test_an_unfinished_run_has_a_page(tmp_path):
     (tmp_path / "blueprint.yaml").write_text("blueprint: x\n")
     assert "The run is not finished." in write_report(tmp_path).read_text()
+
+
+def test_nodes_may_have_their_own_learning_rates():
+    records = [{"step": 1, "lr/teacher": 0.1, "lr/student": 0.2}]
+    curves = [Curve("teacher", ((1, 0.1),)), Curve("student", ((1, 0.2),))]
+    assert charts(records) == [("learning rate", curves)]

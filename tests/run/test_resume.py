@@ -1,19 +1,23 @@
 import importlib
 import os
+import random
 import signal
 import subprocess
 import sys
 import time
 
+import numpy as np
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
+from graphkd.component import register_model
 from graphkd.errors import BlueprintError
 from graphkd.run import Stopped, resume, train
 from graphkd.run import checkpoint as checkpoint_module
 from graphkd.run.loop import Loop
 from graphkd.run.step import PhaseStep
+from tests.conftest import TinyNet
 from tests.run.small import SMALL, small
 from tests.run.test_phases import SURVEY, Centring
 
@@ -178,6 +182,31 @@ def test_tensorboard_forgets_what_was_done_again(tmp_path, monkeypatch):
     events = EventAccumulator(str(tmp_path / "run" / "tensorboard"))
     events.Reload()
     assert [each.step for each in events.Scalars("lr")] == list(range(1, 13))
+
+
+@register_model("throws_dice")
+class ThrowsDice(TinyNet):
+    """Draws from Python's and numpy's global generators."""
+
+    def __init__(self, num_classes, in_chans):
+        super().__init__(num_classes, in_chans)
+
+    def forward(self, x):
+        noise = random.random() + np.random.rand() if self.training else 1.0
+        return super().forward(x * noise)
+
+
+def test_every_random_stream_goes_on(tmp_path, monkeypatch):
+    text = SMALL.replace("model: tiny}", "model: throws_dice}")
+    random.seed(1)
+    np.random.seed(1)
+    train(small(tmp_path, text=text), out=tmp_path / "whole")
+    StopAt(monkeypatch, 8)
+    with pytest.raises(Stopped):
+        train(small(tmp_path, text=text), out=tmp_path / "run")
+    random.seed(2)
+    resume(tmp_path / "run")
+    assert outcome(tmp_path / "run") == outcome(tmp_path / "whole")
 
 
 @pytest.mark.parametrize("precision", ["bfloat16", "float16"])
@@ -382,6 +411,7 @@ def start(folder, *words):
         stdout=subprocess.DEVNULL,
         stderr=subprocess.PIPE,
         text=True,
+        start_new_session=True,
     )
     metrics = folder / "my run" / "metrics.jsonl"
     for _ in range(600):
@@ -392,10 +422,18 @@ def start(folder, *words):
     return process
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_a_signal_stops_a_run_that_is_resumed_exactly(tmp_path, number):
-    process = start(tmp_path, "train.epochs=9")
-    process.send_signal(number)
+@pytest.mark.parametrize(
+    ("number", "workers", "send"),
+    [
+        pytest.param(signal.SIGINT, 0, os.kill, id="interrupt"),
+        # as from `timeout` or a batch system: the processes that read data get it too
+        pytest.param(signal.SIGTERM, 2, os.killpg, id="terminate with workers"),
+    ],
+)
+def test_a_signal_stops_a_run_that_is_resumed_exactly(tmp_path, number, workers, send):
+    words = ("train.epochs=9", f"data.workers={workers}")
+    process = start(tmp_path, *words)
+    send(process.pid, number)
     _, said = process.communicate(timeout=60)
     assert said == "graphkd: stopped; go on with: graphkd resume 'my run'\n"
     assert process.returncode == 130
@@ -403,5 +441,5 @@ def test_a_signal_stops_a_run_that_is_resumed_exactly(tmp_path, number):
     assert 2 <= state["position"]["step"] < 27
     assert not (tmp_path / "my run" / "results.json").exists()
     resume(tmp_path / "my run")
-    train(small(tmp_path, "train.epochs=9"), out=tmp_path / "whole")
+    train(small(tmp_path, *words), out=tmp_path / "whole")
     assert outcome(tmp_path / "my run") == outcome(tmp_path / "whole")

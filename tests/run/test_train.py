@@ -204,6 +204,16 @@ def test_equal_runs_write_equal_files(tmp_path):
     assert all(one != other for one, other in zip(found[0], found[2], strict=True))
 
 
+def test_workers_make_no_difference(tmp_path):
+    text = SMALL.replace("classes: 4", "classes: 4, augment: [gaussian_noise]")
+    found = []
+    for workers in (0, 2):
+        folder = tmp_path / str(workers)
+        train(small(tmp_path, f"data.workers={workers}", text=text), out=folder)
+        found.append((folder / "metrics.jsonl").read_bytes())
+    assert found[0] == found[1]
+
+
 def test_what_a_run_folder_holds(tmp_path):
     train(small(tmp_path), out=tmp_path / "run")
     names = {path.name for path in (tmp_path / "run").iterdir()}
@@ -319,6 +329,12 @@ def test_losses_are_read_only_where_they_are_written(tmp_path, monkeypatch):
     train(small(tmp_path, *words, text=ONE), out=tmp_path / "run")
     # 3 steps an epoch, 7 epochs, each validated: the losses of its last step are written too
     assert reads == [3, 5, 6, 9, 10, 12, 15, 18, 20]
+    reads.clear()
+    steps.clear()
+    # the phase ends in the middle of its second epoch
+    words = ("train.log_every=1000", "train.steps=5")
+    train(small(tmp_path, *words, text=ONE), out=tmp_path / "short")
+    assert reads == [3, 5]
     reads.clear()
     steps.clear()
     words = ("train.log_every=1000", "train.steps=40", "data.batch_size=40")
