@@ -16,7 +16,7 @@ class Torchdistill:
     """The box of torchdistill (Matsubara 2021, arXiv 2011.12913), with its hooks on the taps."""
 
     def __init__(self, start: Start) -> None:
-        from torchdistill.core.distillation import DistillationBox
+        from torchdistill.core.distillation import DistillationBox  # pyright: ignore[reportMissingImports]
 
         self.student = start.network("student")
         self.mean, self.std = start.statistics()
