@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
 
@@ -23,7 +24,7 @@ class Reading(Protocol):
         ...
 
 
-class TapNetwork(nn.Module):
+class TapNetwork(nn.Module, ABC):
     """A model behind the `Network` protocol; each library has a subclass.
 
     Args:
@@ -49,17 +50,17 @@ class TapNetwork(nn.Module):
         """
         return self.model(image) if reading is None else reading(self.model, image)
 
+    @abstractmethod
     def taps(self) -> tuple[str, ...]:
         """Name the taps, module paths left out."""
-        raise NotImplementedError
 
+    @abstractmethod
     def tap_layout(self, tap: str) -> str | None:
         """Say the axis words of one of `taps`, None for others."""
-        raise NotImplementedError
 
+    @abstractmethod
     def reading(self, taps: Sequence[str], *, stop: bool) -> Reading:
         """Plan one forward that gives these taps."""
-        raise NotImplementedError
 
     def layout(self, tap: str) -> str | None:
         """Say the axis words of a tap or module path, `""` if only running it tells."""
