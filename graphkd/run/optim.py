@@ -76,7 +76,7 @@ def parameter_groups(plan: PhasePlan, parts: Mapping[str, Any]) -> list[dict[str
             if parameter in seen or not parameter.requires_grad:
                 continue
             seen.add(parameter)
-            spared = parameter.ndim <= 1 or path in exempt
+            spared = bool(decay) and (parameter.ndim <= 1 or path in exempt)
             (plain if spared else decayed).append(parameter)
         for parameters, weight_decay in ((plain, 0.0), (decayed, decay)):
             if parameters:
