@@ -6,9 +6,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from graphkd.kernels.labels import UNLABELLED
 from graphkd.kernels.precision import wide
 
-UNLABELLED = -1
 # what ATen calls reduction="sum"
 _SUM = 2
 
@@ -50,4 +50,7 @@ def cross_entropy_reference(
 
 def cross_entropy(student: Tensor, label: Tensor, *, label_smoothing: float = 0.0) -> Tensor:
     """Compute `cross_entropy_reference`."""
-    return cross_entropy_reference(student, label, label_smoothing=label_smoothing)
+    from graphkd.kernels.logits import one_term
+    from graphkd.kernels.terms import CrossEntropy
+
+    return one_term(student, CrossEntropy(label_smoothing), label=label)

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import math
-from typing import Literal
+from typing import Literal, get_args
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from graphkd.kernels.check import check_temperature, check_term
 from graphkd.kernels.precision import wide
 
 Direction = Literal["forward", "reverse", "jensen_shannon"]
@@ -41,28 +42,34 @@ def kl_reference(
     Raises:
         ValueError: the shapes differ, or there is no such direction.
     """
-    if student.shape != teacher.shape:
-        raise ValueError(
-            f"student is {tuple(student.shape)} but teacher is {tuple(teacher.shape)}; "
-            'both must be the same "b c"'
-        )
+    check_term(student, teacher, None)
+    check_temperature(temperature)
+    check_direction(direction)
     log_student = F.log_softmax(wide(student) / temperature, dim=-1)
     softened = wide(teacher.detach()) / temperature
     if direction == "forward":
         total = F.kl_div(log_student, F.softmax(softened, dim=-1), reduction="sum")
     elif direction == "reverse":
         total = _kl_of_logs(log_student, F.log_softmax(softened, dim=-1))
-    elif direction == "jensen_shannon":
+    else:
         log_teacher = F.log_softmax(softened, dim=-1)
         # the sum of two probabilities may underflow to 0, the sum of their logs does not
         log_mixture = torch.logaddexp(log_student, log_teacher) - math.log(2.0)
         teacher_part = F.kl_div(log_mixture, log_teacher.exp(), reduction="sum")
         total = 0.5 * (teacher_part + _kl_of_logs(log_student, log_mixture))
-    else:
+    return total / max(len(student), 1) * temperature**2
+
+
+def check_direction(direction: str) -> None:
+    """Refuse what is no direction.
+
+    Raises:
+        ValueError: with those there are.
+    """
+    if direction not in get_args(Direction):
         raise ValueError(
             f"direction is '{direction}', not one of forward, reverse, jensen_shannon; try forward"
         )
-    return total / max(len(student), 1) * temperature**2
 
 
 def _kl_of_logs(log_p: Tensor, log_q: Tensor) -> Tensor:
@@ -73,4 +80,7 @@ def kl(
     student: Tensor, teacher: Tensor, *, temperature: float, direction: Direction = "forward"
 ) -> Tensor:
     """Compute `kl_reference`."""
-    return kl_reference(student, teacher, temperature=temperature, direction=direction)
+    from graphkd.kernels.logits import one_term
+    from graphkd.kernels.terms import KL
+
+    return one_term(student, KL(0, temperature, direction), teacher)

@@ -19,7 +19,7 @@ _interpreted = False
 
 
 class Launch(NamedTuple):
-    """One launch of a kernel, ready to run; as data, so that it can also be compiled alone.
+    """One launch of a kernel, ready to run; as data, so that it can be compiled alone too.
 
     Attributes:
         kernel: the function that `triton.jit` made.
