@@ -3,19 +3,40 @@
 from graphkd.kernels.contrast import Contrast
 from graphkd.kernels.cross_entropy import cross_entropy
 from graphkd.kernels.distance import cosine, l1, mse, smooth_l1
+from graphkd.kernels.dkd import dkd
 from graphkd.kernels.fidelity import accuracy_gap, agreement
 from graphkd.kernels.infonce import infonce
 from graphkd.kernels.kl import kl
+from graphkd.kernels.linear import Head, linear_kd
+from graphkd.kernels.logits import LogitLoss, kd_logits, kd_logits_grouped
+from graphkd.kernels.nkd import nkd
+from graphkd.kernels.ofa import ofa
+from graphkd.kernels.problem import LogitProblem
+from graphkd.kernels.terms import DKD, KL, NKD, OFA, CrossEntropy
 
 __all__ = [
+    "DKD",
+    "KL",
+    "NKD",
+    "OFA",
     "Contrast",
+    "CrossEntropy",
+    "Head",
+    "LogitLoss",
+    "LogitProblem",
     "accuracy_gap",
     "agreement",
     "cosine",
     "cross_entropy",
+    "dkd",
     "infonce",
+    "kd_logits",
+    "kd_logits_grouped",
     "kl",
     "l1",
+    "linear_kd",
     "mse",
+    "nkd",
+    "ofa",
     "smooth_l1",
 ]

@@ -10,13 +10,53 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from graphkd.kernels.labels import UNLABELLED, class_of, is_class, of_class
+from graphkd.kernels.launch import takes_kernel
+from graphkd.kernels.logit_plan import AGAIN, operands, outputs, plan
+from graphkd.kernels.logit_reference import weighted_sum
 from graphkd.kernels.precision import wide
 from graphkd.kernels.problem import LogitProblem
 from graphkd.kernels.terms import DKD, KL, NKD, OFA, CrossEntropy, Term
 
 
+def loss_and_gradient(
+    problems: Sequence[LogitProblem],
+    weights: Tensor,
+    scale: Tensor,
+    *,
+    dtype: torch.dtype | None = None,
+) -> list[Tensor]:
+    """Compute the weighted sum of all terms, and its gradient, without autograd.
+
+    Args:
+        problems: at least one; none empty where a kernel is taken.
+        weights: "k", float32, factor of each term of each problem in turn.
+        scale: "" or "1", float32, what all gradients are multiplied with.
+        dtype: of the gradients, the students' own by default.
+
+    Returns:
+        The weighted sum, "", the value of each term, "k", and of each student its gradient, "b c".
+    """
+    if not takes_kernel(*(each.student for each in problems)):
+        total, values = weighted_sum(problems, weights)
+        return [total, values, *weighted_gradients(problems, weights, scale, dtype=dtype)]
+    given = operands(problems, weights)
+    made = outputs(given, wanted=[True] * len(problems), dtype=dtype)
+    launches = plan(given, made, scale=scale)
+    # at once what autograd would leave to the backward: rows without a label
+    launches += plan(given, made, scale=scale, expected=scale, mode=AGAIN)
+    for each in launches:
+        each.run()
+    # an operator's outputs may not share memory
+    total, values = made.results[0].clone(), made.results[1 : 1 + len(weights)].clone()
+    return [total, values, *(each for each in made.gradients if each is not None)]
+
+
 def weighted_gradients(
-    problems: Sequence[LogitProblem], weights: Tensor, scale: Tensor
+    problems: Sequence[LogitProblem],
+    weights: Tensor,
+    scale: Tensor,
+    *,
+    dtype: torch.dtype | None = None,
 ) -> list[Tensor]:
     """Compute the gradient of `weighted_sum` times a scale.
 
@@ -24,9 +64,10 @@ def weighted_gradients(
         problems: at least one.
         weights: "k", factor of each term of each problem in turn.
         scale: "" or "1".
+        dtype: of the gradients, the students' own by default.
 
     Returns:
-        Of each student "b c", in its precision.
+        Of each student "b c".
     """
     gradients, first = [], 0
     for problem in problems:
@@ -36,7 +77,7 @@ def weighted_gradients(
         ]
         first += len(parts)
         total = torch.stack(parts).sum(dim=0) * scale.reshape(())
-        gradients.append(total.to(problem.student.dtype))
+        gradients.append(total.to(dtype or problem.student.dtype))
     return gradients
 
 

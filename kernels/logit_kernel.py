@@ -24,7 +24,6 @@ def logit_kernel(
     expected,  # "1", float32, what they were multiplied with before, in
     num_rows,  # of each problem
     num_classes,  # of each problem, again: no constant, so that loops over a row stay loops
-    divisors,  # of each problem: number of rows that the mean is over
     partials,  # "programs width", in and out
     results,  # total, values "k", labelled rows of each problem; in and out
     counter,  # "1", int32, how many programs are done; in and out
@@ -38,9 +37,9 @@ def logit_kernel(
 ):
     """Compute all terms of all problems, and the students' gradient of the weighted sum."""
     sums = tl.zeros((WIDTH,), ACC)
-    factor, needed = begin(scale, expected, divisors, results, SPECS, NUM_TERMS, ACC, MODE)
+    factor, needed = begin(scale, expected, num_rows, results, SPECS, NUM_TERMS, ACC, MODE)
     for g in tl.static_range(len(SPECS)):
-        per_row, per_labelled = inverses(divisors[g], results + 1 + NUM_TERMS + g, ACC, MODE)
+        per_row, per_labelled = inverses(num_rows[g], results + 1 + NUM_TERMS + g, ACC, MODE)
         last_row = tl.where(needed, num_rows[g], 0)
         if SPECS[g][BLOCK] < SPECS[g][CLASSES]:
             sums = stream_problem(
@@ -88,7 +87,7 @@ def logit_kernel(
             if done == tl.num_programs(0) - 1:
                 finish(
                     weights,
-                    divisors,
+                    num_rows,
                     partials,
                     tl.num_programs(0),
                     results,
@@ -96,7 +95,6 @@ def logit_kernel(
                     NUM_TERMS,
                     WIDTH,
                     ACC,
-                    MODE,
                     MANY,
                 )
                 tl.store(counter, 0)
@@ -105,7 +103,7 @@ def logit_kernel(
 @triton.jit
 def logit_finish_kernel(
     weights,  # "k", float32, of all terms, in
-    divisors,  # of each problem: number of rows that the mean is over
+    num_rows,  # of each problem
     partials,  # "programs width", in
     num_programs,  # that left their sums
     results,  # total, values "k", labelled rows of each problem; out
@@ -113,13 +111,12 @@ def logit_finish_kernel(
     NUM_TERMS: tl.constexpr,
     WIDTH: tl.constexpr,
     ACC: tl.constexpr,
-    MODE: tl.constexpr,
     MANY: tl.constexpr,
 ):
     """Add up what clusters left, in a launch of its own."""
     finish(
         weights,
-        divisors,
+        num_rows,
         partials,
         num_programs,
         results,
@@ -127,6 +124,5 @@ def logit_finish_kernel(
         NUM_TERMS,
         WIDTH,
         ACC,
-        MODE,
         MANY,
     )

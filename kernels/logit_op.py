@@ -8,10 +8,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from graphkd.kernels.launch import takes_kernel
-from graphkd.kernels.logit_gradient import weighted_gradients
-from graphkd.kernels.logit_plan import AGAIN, accumulated, operands, outputs, plan
-from graphkd.kernels.logit_reference import weighted_sum
+from graphkd.kernels.logit_gradient import loss_and_gradient
+from graphkd.kernels.logit_plan import accumulated
 from graphkd.kernels.problem import LogitProblem
 from graphkd.kernels.terms import NUMBERS, from_numbers, to_numbers
 
@@ -65,8 +63,7 @@ def kd_logits_operator(
         terms: of all students in turn, each as numbers.
     """
     problems = _problems(students, teachers, labels, counts, terms)
-    by = _by_kernel if takes_kernel(*students) else _by_reference
-    return by(problems, weights, scale)
+    return loss_and_gradient(problems, weights, scale)
 
 
 def _problems(
@@ -91,26 +88,6 @@ def _problems(
             )
         )
     return problems
-
-
-def _by_kernel(problems: Sequence[LogitProblem], weights: Tensor, scale: Tensor) -> list[Tensor]:
-    given = operands(problems, weights)
-    made = outputs(given, wanted=[True] * len(problems))
-    launches = plan(given, made, scale=scale)
-    # at once what is otherwise left to the backward: rows without a label
-    launches += plan(given, made, scale=scale, expected=scale, mode=AGAIN)
-    for each in launches:
-        each.run()
-    num_terms = len(weights)
-    # an operator's outputs may not share memory
-    total, values = made.results[0].clone(), made.results[1 : 1 + num_terms].clone()
-    return [total, values, *(each for each in made.gradients if each is not None)]
-
-
-def _by_reference(problems: Sequence[LogitProblem], weights: Tensor, scale: Tensor) -> list[Tensor]:
-    # an operator runs below autograd, so that the gradient comes from its formula
-    total, values = weighted_sum(problems, weights)
-    return [total, values, *weighted_gradients(problems, weights, scale)]
 
 
 @kd_logits_operator.register_fake

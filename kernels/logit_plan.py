@@ -11,17 +11,18 @@ from typing import Any, NamedTuple, get_args
 import torch
 from torch import Tensor
 
+from graphkd.kernels.factors import numbers_on_device
 from graphkd.kernels.kl import Direction
 from graphkd.kernels.labels import class_of
 from graphkd.kernels.launch import Launch, num_multiprocessors
 from graphkd.kernels.problem import LogitProblem
 from graphkd.kernels.terms import DKD, KL, NKD, OFA, CrossEntropy, Term, needs_label
 
-LONGEST_ROW = 4096
+LONGEST_ROW = 2048
 """Classes of a row that registers hold, half as many with many terms; others are read twice."""
 LONGEST_NEAR = 16384
 """Classes of a row that is still in a cache when it is read again."""
-FIRST_TIME, AGAIN, PART = range(3)
+FIRST_TIME, AGAIN = range(2)
 """What a launch is for, as in `logit_sums`."""
 
 _LN_2 = math.log(2.0)
@@ -35,7 +36,7 @@ _TILE = 1024
 # elements of a row that a block of threads reads at a time, its warps, and blocks of a cluster
 _CHUNK, _STREAM_WARPS, _CTAS = 2048, 8, 8
 # terms of a problem that are not many
-_FEW = 2
+_FEW = 3
 _NEVER = float("nan")
 
 
@@ -134,19 +135,24 @@ class Outputs(NamedTuple):
     gradients: list[Tensor | None]
 
 
-def outputs(given: Operands, *, wanted: Sequence[bool]) -> Outputs:
+def outputs(
+    given: Operands, *, wanted: Sequence[bool], dtype: torch.dtype | None = None
+) -> Outputs:
     """Make room for what a launch fills.
 
     Args:
         given: the operands.
         wanted: for each problem whether its gradient is wanted.
+        dtype: of the gradients, the students' own by default.
     """
     student = given.students[0]
     num_terms = sum(len(each) for each in given.specs)
     return Outputs(
         student.new_empty(1 + num_terms + len(given.specs), dtype=accumulated(student)),
         [
-            torch.empty_like(each, memory_format=torch.contiguous_format) if want else None
+            torch.empty_like(each, dtype=dtype, memory_format=torch.contiguous_format)
+            if want
+            else None
             for each, want in zip(given.students, wanted, strict=True)
         ],
     )
@@ -164,17 +170,17 @@ def plan(
     scale: Tensor,
     expected: Tensor | None = None,
     mode: int = FIRST_TIME,
-    divisors: Sequence[int] | None = None,
+    clusters: bool | None = None,
 ) -> list[Launch]:
     """Lay out the launch for some problems, and one to add up where clusters cannot.
 
     Args:
         given: the operands; all problems have a row and a class at least.
-        made: what is filled; for AGAIN and PART its numbers of rows with a label are read.
+        made: what is filled; for AGAIN its numbers of rows with a label are read.
         scale: "1" or "", float32, what all gradients are multiplied with.
         expected: for AGAIN: what they were multiplied with before; None: whatever they were.
-        mode: FIRST_TIME, AGAIN or PART.
-        divisors: of each problem, number of rows that a mean is over; those there are by default.
+        mode: FIRST_TIME or AGAIN.
+        clusters: whether blocks of threads may share a long row; by default where they can.
     """
     import triton.language as tl
 
@@ -182,9 +188,8 @@ def plan(
 
     student = given.students[0]
     device = student.device
-    layout = _layout(given, clusters=_has_clusters(device))
+    layout = _layout(given, clusters=_has_clusters(device) if clusters is None else clusters)
     num_rows = tuple(len(each) for each in given.students)
-    divisors = num_rows if divisors is None else tuple(divisors)
     num_programs = layout.num_programs(num_rows, num_multiprocessors(device))
     num_terms = sum(len(each) for each in given.specs)
     width = _power_of_2(num_terms + len(num_rows))
@@ -210,10 +215,9 @@ def plan(
             tuple(given.soft_labels),
             given.weights,
             scale,
-            constant(_NEVER, device) if expected is None else expected,
+            numbers_on_device((_NEVER,), device) if expected is None else expected,
             num_rows,
             tuple(each.shape[1] for each in given.students),
-            divisors,
             partials,
             made.results,
             _counter(device),
@@ -227,7 +231,8 @@ def plan(
     )
     if layout.num_ctas == 1 or mode == AGAIN:
         return [first]
-    arguments = (given.weights, divisors, partials, num_programs, made.results)
+    arguments = (given.weights, num_rows, partials, num_programs, made.results)
+    constants = {name: each for name, each in constants.items() if name != "MODE"}
     return [first, Launch(logit_finish_kernel, (1,), arguments, {**constants, "num_warps": 4})]
 
 
@@ -263,7 +268,7 @@ def _layout(given: Operands, *, clusters: bool) -> _Layout:
     blocks = [max(16, _power_of_2(each)) if each <= longest else chunk for each in widths]
     rows = [min(16, max(1, _TILE // block)) for block in blocks]
     streamed = any(block < width for block, width in zip(blocks, widths, strict=True))
-    num_warps = 8 if streamed or max(blocks) > 2048 else 4
+    num_warps = 8 if streamed or max(blocks) > 1024 else 4
     return _Layout(tuple(blocks), tuple(rows), num_warps)
 
 
@@ -332,13 +337,6 @@ def _with_sums(terms: Sequence[TermSpec]) -> tuple[tuple[TermSpec, ...], tuple[T
 
 def _power_of_2(count: int) -> int:
     return 1 << max(count - 1, 0).bit_length()
-
-
-@cache
-def constant(value: float, device: torch.device) -> Tensor:
-    """Give a number on the device, copied there once."""
-    with torch.inference_mode(False):
-        return torch.full((1,), value, dtype=torch.float32, device=device)
 
 
 def _counter(device: torch.device) -> Tensor:

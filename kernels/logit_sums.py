@@ -11,14 +11,13 @@ from graphkd.kernels.logit_terms import FIRST, LABELLED, TERMS
 # What a launch is for:
 FIRST_TIME = tl.constexpr(0)  # losses, and the gradient as if every row had a label
 AGAIN = tl.constexpr(1)  # the gradient, where the first one was not what is asked for
-PART = tl.constexpr(2)  # losses and gradient of some rows; labelled rows were counted before
 
 
 @triton.jit
 def begin(
     scale,
     expected,
-    divisors,
+    num_rows,
     results,
     SPECS: tl.constexpr,
     NUM_TERMS: tl.constexpr,
@@ -37,14 +36,14 @@ def begin(
                     labelled = True
             if labelled:
                 count = tl.load(results + 1 + NUM_TERMS + g)
-                needed = needed | (count != divisors[g])
+                needed = needed | (count != num_rows[g])
     return factor, needed
 
 
 @triton.jit
-def inverses(divisor, count, ACC: tl.constexpr, MODE: tl.constexpr):
+def inverses(num_rows, count, ACC: tl.constexpr, MODE: tl.constexpr):
     """Give 1 / rows, and 1 / labelled rows as far as they are known."""
-    per_row = 1.0 / (tl.full((), 0.0, ACC) + divisor)
+    per_row = 1.0 / (tl.full((), 0.0, ACC) + num_rows)
     per_labelled = per_row
     if MODE != FIRST_TIME:
         per_labelled = 1.0 / tl.maximum(tl.load(count).to(ACC), 1.0)
@@ -54,7 +53,7 @@ def inverses(divisor, count, ACC: tl.constexpr, MODE: tl.constexpr):
 @triton.jit
 def finish(
     weights,
-    divisors,
+    num_rows,
     partials,
     num_programs,
     results,
@@ -62,7 +61,6 @@ def finish(
     NUM_TERMS: tl.constexpr,
     WIDTH: tl.constexpr,
     ACC: tl.constexpr,
-    MODE: tl.constexpr,
     MANY: tl.constexpr,
 ):
     """Add up the sums of all programs, MANY at a time, and write what they come to."""
@@ -78,30 +76,27 @@ def finish(
             cache_modifier=".cg",
         )
         total += tl.sum(found, axis=0)
-    _write(total, weights, divisors, results, SPECS, NUM_TERMS, WIDTH, ACC, MODE)
+    _write(total, weights, num_rows, results, SPECS, NUM_TERMS, WIDTH, ACC)
 
 
 @triton.jit
 def _write(
     total,
     weights,
-    divisors,
+    num_rows,
     results,
     SPECS: tl.constexpr,
     NUM_TERMS: tl.constexpr,
     WIDTH: tl.constexpr,
     ACC: tl.constexpr,
-    MODE: tl.constexpr,
 ):
     """Turn sums over rows into means, and write them and their weighted sum."""
     slots = tl.arange(0, WIDTH)
     divisor = tl.full((WIDTH,), 1.0, ACC)
     for g in tl.static_range(len(SPECS)):
         count = tl.sum(tl.where(slots == NUM_TERMS + g, total, 0.0), axis=0)
-        if MODE == PART:
-            count = tl.load(results + 1 + NUM_TERMS + g)
         for i in tl.static_range(len(SPECS[g][TERMS])):
-            rows = tl.full((), 0.0, ACC) + divisors[g]
+            rows = tl.full((), 0.0, ACC) + num_rows[g]
             if SPECS[g][TERMS][i][LABELLED]:
                 rows = tl.maximum(count, 1.0)
             divisor = tl.where(slots == SPECS[g][FIRST] + i, rows, divisor)
@@ -109,7 +104,4 @@ def _write(
     is_term = slots < NUM_TERMS
     weight = tl.load(weights + slots, mask=is_term, other=0.0).to(ACC)
     tl.store(results, tl.sum(tl.where(is_term, weight * value, 0.0), axis=0))
-    if MODE == PART:
-        tl.store(results + 1 + slots, value, mask=is_term)
-    else:
-        tl.store(results + 1 + slots, value, mask=slots < NUM_TERMS + len(SPECS))
+    tl.store(results + 1 + slots, value, mask=slots < NUM_TERMS + len(SPECS))

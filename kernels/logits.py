@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import cache
 from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
 
+from graphkd.kernels.factors import scale_on_device, weights_on_device
 from graphkd.kernels.launch import takes_kernel
-from graphkd.kernels.logit_op import by_operator
 from graphkd.kernels.logit_plan import (
     AGAIN,
     Operands,
-    constant,
     operands,
     outputs,
     plan,
@@ -104,9 +102,12 @@ def kd_logits_grouped(
     if len(full) < len(problems):
         return _without_empty(problems, weights, gradient_scale)
     device = problems[0].student.device
-    factors = _on_device(weights, sum(len(each.terms) for each in problems), device)
-    scale = _scale_on_device(gradient_scale, device)
+    factors = weights_on_device(weights, sum(len(each.terms) for each in problems), device)
+    scale = scale_on_device(gradient_scale, device)
     if torch.compiler.is_compiling():
+        # imported late: to register an operator imports the compiler
+        from graphkd.kernels.logit_op import by_operator
+
         return LogitLoss(*by_operator(problems, factors, scale))
     total, values = _Fused.apply(problems, factors, scale, *(each.student for each in problems))
     return LogitLoss(total, values)
@@ -134,7 +135,7 @@ def _without_empty(
     nothing = sum(each.student.float().sum() for each in problems if not each.student.numel())
     if not kept:
         return LogitLoss(values.sum() + nothing, values)
-    factors = _on_device(weights, len(numbers), first.device)[kept]
+    factors = weights_on_device(weights, len(numbers), first.device)[kept]
     rest = kd_logits_grouped(
         [each for each, is_full in zip(problems, full, strict=True) if is_full],
         weights=factors,
@@ -142,31 +143,6 @@ def _without_empty(
     )
     values[kept] = rest.values.to(values.dtype)
     return LogitLoss(rest.total + nothing, values)
-
-
-def _on_device(
-    weights: Sequence[float] | Tensor | None, count: int, device: torch.device
-) -> Tensor:
-    if isinstance(weights, Tensor):
-        return weights.detach().contiguous()
-    numbers = (1.0,) * count if weights is None else tuple(float(each) for each in weights)
-    if torch.compiler.is_compiling():
-        return torch.tensor(numbers, dtype=torch.float32, device=device)
-    return _numbers(numbers, device)
-
-
-@cache
-def _numbers(numbers: tuple[float, ...], device: torch.device) -> Tensor:
-    with torch.inference_mode(False):
-        return torch.tensor(numbers, dtype=torch.float32, device=device)
-
-
-def _scale_on_device(scale: float | Tensor, device: torch.device) -> Tensor:
-    if isinstance(scale, Tensor):
-        return scale.detach().float()
-    if torch.compiler.is_compiling():
-        return torch.full((1,), scale, dtype=torch.float32, device=device)
-    return constant(scale, device)
 
 
 class _Fused(torch.autograd.Function):
