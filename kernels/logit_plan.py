@@ -19,7 +19,7 @@ from graphkd.kernels.problem import LogitProblem
 from graphkd.kernels.terms import DKD, KL, NKD, OFA, CrossEntropy, Term, needs_label
 
 LONGEST_ROW = 2048
-"""Classes of a row that registers hold, half as many with many terms; others are read twice."""
+"""Classes of a row that is held, half as many with many terms; others are read in such parts."""
 LONGEST_NEAR = 16384
 """Classes of a row that is still in a cache when it is read again."""
 FIRST_TIME, AGAIN = range(2)
@@ -27,16 +27,18 @@ FIRST_TIME, AGAIN = range(2)
 
 _LN_2 = math.log(2.0)
 _CROSS_ENTROPY, _NKD, _SPLIT = 0, 6, (4, 6)
+# exponents that are a few products
+_POWERS = (2.0, 4.0, 8.0)
 # threads of a multiprocessor that are given a program at once
 _WARPS_AT_ONCE = 32
 # programs whose sums the last one adds up at a time
 _MANY = 128
 # elements of a tile of short rows
 _TILE = 1024
-# elements of a row that a block of threads reads at a time, its warps, and blocks of a cluster
-_CHUNK, _STREAM_WARPS, _CTAS = 2048, 8, 8
+# elements of a warp, and blocks of threads of a cluster
+_ELEMENTS_OF_A_WARP, _CTAS = 256, 8
 # terms of a problem that are not many
-_FEW = 3
+_FEW = 2
 _NEVER = float("nan")
 
 
@@ -258,17 +260,16 @@ class _Layout(NamedTuple):
 
 
 def _layout(given: Operands, *, clusters: bool) -> _Layout:
-    """Choose tiles whose rows and probabilities the registers hold."""
+    """Choose tiles of eight elements a thread, what one access loads in half precision."""
     widths = [each.shape[1] for each in given.students]
     # the more terms there are, the more stands in registers for an element
     few = max(len(each) for each in given.specs) <= _FEW
-    longest, chunk = (LONGEST_ROW, _CHUNK) if few else (LONGEST_ROW // 2, _CHUNK // 2)
-    if min(widths) > LONGEST_NEAR and clusters:
-        return _Layout((chunk * _CTAS,) * len(widths), (1,) * len(widths), _STREAM_WARPS, _CTAS)
-    blocks = [max(16, _power_of_2(each)) if each <= longest else chunk for each in widths]
+    longest = LONGEST_ROW if few else LONGEST_ROW // 2
+    blocks = [max(16, _power_of_2(each)) if each <= longest else longest for each in widths]
     rows = [min(16, max(1, _TILE // block)) for block in blocks]
-    streamed = any(block < width for block, width in zip(blocks, widths, strict=True))
-    num_warps = 8 if streamed or max(blocks) > 1024 else 4
+    num_warps = max(4, max(blocks) // _ELEMENTS_OF_A_WARP)
+    if min(widths) > LONGEST_NEAR and clusters:
+        return _Layout((longest * _CTAS,) * len(widths), (1,) * len(widths), num_warps, _CTAS)
     return _Layout(tuple(blocks), tuple(rows), num_warps)
 
 
@@ -319,20 +320,37 @@ def _with_sums(terms: Sequence[TermSpec]) -> tuple[tuple[TermSpec, ...], tuple[T
     """Add to each term the numbers of the log2 sums it needs, and list these once each.
 
     A sum is a teacher's number, or -1 for the student, the stride of its rows, a temperature, and
-    whether the label's class is left out.
+    whether the label's class is left out; then the number of a sum at a multiple of its
+    temperature, or -1, and that multiple.
     """
-    sums: dict[TermSpec, int] = {}
-    numbered = []
-    for term in terms:
-        kind, teacher, stride, temperature, *_ = term
-        split = kind in _SPLIT
-        of_teacher = (teacher, stride) if kind != _CROSS_ENTROPY else (-1, 0)
-        wanted = [(-1, 0, temperature, split), (*of_teacher, temperature, split)]
-        if kind == _NKD:
-            wanted += [(-1, 0, 1.0, False), (*of_teacher, 1.0, False)]
-        numbers = [sums.setdefault(each, len(sums)) for each in wanted]
-        numbered.append((*term, *numbers, *numbers)[: len(term) + 4])
-    return tuple(numbered), tuple(sums)
+    wanted = [_sums_of(each) for each in terms]
+    # those at a multiple first
+    sums = sorted({each for group in wanted for each in group}, key=lambda each: -each[2])
+    numbered = tuple(
+        (*term, *(sums.index(group[min(index, len(group) - 1)]) for index in range(4)))
+        for term, group in zip(terms, wanted, strict=True)
+    )
+    return numbered, tuple((*each, *_multiple(each, sums)) for each in sums)
+
+
+def _sums_of(term: TermSpec) -> list[TermSpec]:
+    """Name the sums of student and teacher, for NKD also those over all classes at 1."""
+    kind, teacher, stride, temperature, *_ = term
+    of_teacher = (teacher, stride) if kind != _CROSS_ENTROPY else (-1, 0)
+    split = kind in _SPLIT
+    sums: list[TermSpec] = [(-1, 0, temperature, split), (*of_teacher, temperature, split)]
+    if kind == _NKD:
+        sums += [(-1, 0, 1.0, False), (*of_teacher, 1.0, False)]
+    return sums
+
+
+def _multiple(own: TermSpec, sums: Sequence[TermSpec]) -> tuple[int, int]:
+    """Find the sum of which an exponential is the root of this one's."""
+    for number, each in enumerate(sums):
+        same = (*own[:2], own[3]) == (*each[:2], each[3])
+        if same and each[2] / own[2] in _POWERS:
+            return number, int(each[2] / own[2])
+    return -1, 1
 
 
 def _power_of_2(count: int) -> int:

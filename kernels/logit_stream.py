@@ -2,8 +2,8 @@
 
 # mypy: ignore-errors
 # pyright: basic
-# the compiler takes no starred tuple
-# ruff: noqa: RUF005
+# the compiler takes no starred tuple and no conditional expression on constants
+# ruff: noqa: RUF005, SIM108
 
 import triton
 import triton.language as tl
@@ -41,13 +41,16 @@ from graphkd.kernels.logit_terms import (
 )
 from graphkd.kernels.logit_tiles import (
     LOSS_OF_ROW,
-    SUM_S,
-    SUM_T,
-    compared,
     moment_elements,
     row_values,
     term_elements,
 )
+
+# values of a lane that are brought to a new maximum together, as many as one access loads
+NEAR = tl.constexpr(8)
+# of a sum: the number of one at a multiple of its temperature, or -1, and that multiple
+BASE = tl.constexpr(4)
+EXPONENT = tl.constexpr(5)
 
 
 @triton.jit
@@ -56,46 +59,92 @@ def _load(rows, columns, inside, other, ACC: tl.constexpr):
 
 
 @triton.jit
-def _add(top, total, x):
-    """Add 2^x to a running sum of each lane; no lane waits for another."""
-    higher = tl.maximum(top, x)
-    return higher, total * tl.exp2(top - higher) + tl.exp2(x - higher)
+def _power(x, EXPONENT: tl.constexpr):
+    """Compute x^2, x^4 or x^8: products cost less than another exponential."""
+    x = x * x
+    if EXPONENT > 2:
+        x = x * x
+    if EXPONENT > 4:
+        x = x * x
+    return x
 
 
 @triton.jit
 def _log_sums(rows, teachers, row, number, num_classes, SPEC: tl.constexpr, ACC: tl.constexpr):
-    """Read the row once and compute the log2 sums that the terms need, each "1"."""
+    """Read the row once and compute the log2 sums that the terms need, each "1".
+
+    Each lane keeps a maximum and a sum of its own, and brings the sum to a new maximum once for
+    NEAR values; no lane waits for another before the end of the row.
+    """
     SUM: tl.constexpr = SPEC[SUMS]
-    lanes = tl.arange(0, SPEC[BLOCK])[None, :]
-    state = ()
+    LANES: tl.constexpr = SPEC[BLOCK] // NEAR
+    columns = tl.arange(0, SPEC[BLOCK])[None, :]
+    tops, totals = (), ()
     for _ in tl.static_range(len(SUM)):
-        state = state + (
-            tl.full((1, SPEC[BLOCK]), LOWEST, ACC),
-            tl.zeros((1, SPEC[BLOCK]), ACC),
-        )
+        tops = tops + (tl.full((LANES,), LOWEST, ACC),)
+        totals = totals + (tl.zeros((LANES,), ACC),)
     for start in range(0, num_classes, SPEC[BLOCK]):
-        columns = start + lanes
-        inside = columns < SPEC[CLASSES]
-        own = column(number) == columns
-        s = _load(rows, columns, inside, float("-inf"), ACC)
-        added = ()
+        inside = start + columns < SPEC[CLASSES]
+        own = column(number) == start + columns
+        s = _load(rows, start + columns, inside, float("-inf"), ACC)
+        higher, added, shrunk, exponentials = (), (), (), ()
         for i in tl.static_range(len(SUM)):
-            x = s
-            if SUM[i][0] >= 0:
-                x = _load(
-                    teachers[SUM[i][0]] + row * SUM[i][1], columns, inside, float("-inf"), ACC
-                )
-            x = x * (LOG2_E / SUM[i][2])
-            if SUM[i][3]:
-                x = tl.where(own, float("-inf"), x)
-            added = added + _add(state[2 * i], state[2 * i + 1], x)
-        state = added
+            if SUM[i][BASE] >= 0:
+                top = tops[i]
+                shrink = _power(shrunk[SUM[i][BASE]], SUM[i][EXPONENT])
+                exponential = _power(exponentials[SUM[i][BASE]], SUM[i][EXPONENT])
+            else:
+                x = _summed(s, teachers, row, start + columns, inside, own, ACC, SUM[i])
+                x = tl.reshape(x, (LANES, NEAR))
+                top = tl.maximum(tops[i], tl.max(x, axis=1))
+                shrink = tl.exp2(tops[i] - top)
+                exponential = tl.exp2(x - column(top))
+            higher = higher + (top,)
+            shrunk = shrunk + (shrink,)
+            exponentials = exponentials + (exponential,)
+            added = added + (totals[i] * shrink + tl.sum(exponential, axis=1),)
+        tops, totals = higher, added
     sums = ()
     for i in tl.static_range(len(SUM)):
-        top = tl.max(state[2 * i], axis=1)
-        total = tl.sum(state[2 * i + 1] * tl.exp2(state[2 * i] - column(top)), axis=1)
-        sums = sums + (top + tl.log2(total),)
+        if SUM[i][BASE] >= 0:
+            lane_tops = tops[SUM[i][BASE]] * SUM[i][EXPONENT]
+        else:
+            lane_tops = tops[i]
+        top = tl.max(lane_tops, axis=0)
+        total = tl.sum(totals[i] * tl.exp2(lane_tops - top), axis=0)
+        sums = sums + (tl.zeros((1,), ACC) + (top + tl.log2(total)),)
     return sums
+
+
+@triton.jit
+def _summed(s, teachers, row, columns, inside, own, ACC: tl.constexpr, SUM: tl.constexpr):
+    """Give base-2 logits of a chunk, as one of the sums reads them."""
+    x = s
+    if SUM[0] >= 0:
+        x = _load(teachers[SUM[0]] + row * SUM[1], columns, inside, float("-inf"), ACC)
+    x = x * (LOG2_E / SUM[2])
+    if SUM[3]:
+        x = tl.where(own, float("-inf"), x)
+    return x
+
+
+@triton.jit
+def _chunk_probabilities(
+    sums, s, teachers, row, columns, inside, own, SPEC: tl.constexpr, ACC: tl.constexpr
+):
+    """Compute the probabilities of a chunk that belong to each of the sums."""
+    SUM: tl.constexpr = SPEC[SUMS]
+    found = ()
+    for i in tl.static_range(len(SUM)):
+        if SUM[i][BASE] >= 0:
+            # the factor brings the root to the sum at this temperature, between 1 / c and c
+            factor = tl.exp2(sums[SUM[i][BASE]] - sums[i] / SUM[i][EXPONENT])
+            p = _power(found[SUM[i][BASE]] * column(factor), SUM[i][EXPONENT])
+        else:
+            x = _summed(s, teachers, row, columns, inside, own, ACC, SUM[i])
+            p = probabilities(x, sums[i])
+        found = found + (p,)
+    return found
 
 
 @triton.jit
@@ -130,7 +179,7 @@ def _moment(
 ):
     """Read the row again for the moment of a term that has one, "1"."""
     lanes = tl.arange(0, SPEC[BLOCK])[None, :]
-    total = tl.zeros((1, SPEC[BLOCK]), ACC)
+    total = tl.zeros((SPEC[BLOCK] // NEAR,), ACC)
     for start in range(0, num_classes, SPEC[BLOCK]):
         columns = start + lanes
         inside = columns < SPEC[CLASSES]
@@ -138,8 +187,9 @@ def _moment(
         t = _teacher_chunk(teachers, row, columns, inside, s, ACC, TERM)
         soft = _soft_chunk(soft_label, row, columns, inside, s, SPEC, ACC)
         own = column(number) == columns
-        total += moment_elements(s, t, own, soft, inside, values, SPEC[CLASSES], TERM)
-    return tl.sum(total, axis=1)
+        part = moment_elements(s, t, own, soft, inside, values, SPEC[CLASSES], TERM)
+        total += tl.sum(tl.reshape(part, (SPEC[BLOCK] // NEAR, NEAR)), axis=1)
+    return tl.zeros((1,), ACC) + tl.sum(total, axis=0)
 
 
 @triton.jit
@@ -154,7 +204,7 @@ def _row_values(
     SPEC: tl.constexpr,
     ACC: tl.constexpr,
 ):
-    """Compute the values of this row for each term."""
+    """Compute the log2 sums of this row, and its values for each term."""
     TERM: tl.constexpr = SPEC[TERMS]
     sums = _log_sums(rows, teachers, row, number, num_classes, SPEC, ACC)
     own_s = own_value(rows, number, labelled).to(ACC)
@@ -179,7 +229,7 @@ def _row_values(
             )
             values = (values[0], values[1], moment, values[3], values[4], values[5])
         known = known + (values,)
-    return known
+    return sums, known
 
 
 @triton.jit
@@ -215,12 +265,12 @@ def stream_problem(
         if SPEC[HAS_CLASS]:
             number, labelled, factor = class_numbers(label, row, row < num_rows, C, ACC)
             sums += tl.where(slots == COUNT, tl.sum((number >= 0).to(ACC), axis=0), 0.0)
-        known = _row_values(
+        sums_of_row, known = _row_values(
             rows, teachers, soft_label, row, number, labelled, num_classes, SPEC, ACC
         )
         losses = ()
         for _ in tl.static_range(len(TERM)):
-            losses = losses + (tl.zeros((1, SPEC[BLOCK]), ACC),)
+            losses = losses + (tl.zeros((SPEC[BLOCK] // NEAR,), ACC),)
         # backwards: what was read last is still near
         for back in range(0, num_chunks):
             columns = (num_chunks - 1 - back) * SPEC[BLOCK] + lanes
@@ -228,13 +278,16 @@ def stream_problem(
             own = column(number) == columns
             s = _load(rows, columns, inside, float("-inf"), ACC)
             soft = _soft_chunk(soft_label, row, columns, inside, s, SPEC, ACC)
+            likely = _chunk_probabilities(
+                sums_of_row, s, teachers, row, columns, inside, own, SPEC, ACC
+            )
             total = tl.zeros((1, SPEC[BLOCK]), ACC)
             added = ()
             for i in tl.static_range(len(TERM)):
                 t = _teacher_chunk(teachers, row, columns, inside, s, ACC, TERM[i])
-                q = probabilities(compared(s, own, TERM[i]), known[i][SUM_S])
-                p = probabilities(compared(t, own, TERM[i]), known[i][SUM_T])
+                q, p = likely[TERM[i][OF_STUDENT]], likely[TERM[i][OF_TEACHER]]
                 loss, by_s = term_elements(s, t, q, p, own, soft, inside, known[i], C, TERM[i])
+                loss = tl.sum(tl.reshape(loss, (SPEC[BLOCK] // NEAR, NEAR)), axis=1)
                 added = added + (losses[i] + loss,)
                 share = tl.load(weights + SPEC[FIRST] + i).to(ACC) * scale
                 share *= TERM[i][GRADIENT_FACTOR]
@@ -247,7 +300,7 @@ def stream_problem(
                 made = gradient + row * SPEC[GRADIENT_STRIDE]
                 tl.store(column(made) + columns, total, mask=inside)
         for i in tl.static_range(len(TERM)):
-            loss = tl.sum(losses[i], axis=1) + known[i][LOSS_OF_ROW]
+            loss = tl.sum(losses[i], axis=0) + known[i][LOSS_OF_ROW]
             if TERM[i][LABELLED]:
                 loss = take(loss, factor)
             loss = tl.sum(loss, axis=0) * TERM[i][LOSS_FACTOR]
