@@ -37,6 +37,8 @@ _MANY = 128
 _TILE = 1024
 # elements of a warp, and blocks of threads of a cluster
 _ELEMENTS_OF_A_WARP, _CTAS = 256, 8
+# elements of one access in half precision
+_WIDE = 8
 # terms of a problem that are not many
 _FEW = 2
 _NEVER = float("nan")
@@ -304,10 +306,21 @@ def _specs(given: Operands, made: Outputs, layout: _Layout) -> tuple[Any, ...]:
                 layout.blocks[index],
                 layout.rows[index],
                 *_with_sums([_with_stride(each, given.teachers) for each in terms]),
+                _is_shifted(index, given, made),
             )
         )
         first += len(terms)
     return tuple(specs)
+
+
+def _is_shifted(index: int, given: Operands, made: Outputs) -> bool:
+    """Say whether rows start anywhere, but those of all tensors alike."""
+    student, gradient = given.students[index], made.gradients[index]
+    soft = given.soft_labels[index]
+    read = {term[1] for term in given.specs[index] if term[1] >= 0}
+    others = [gradient, soft, *(given.teachers[int(each)] for each in read)]
+    stride = student.stride(0)
+    return stride % _WIDE > 0 and all(each is None or each.stride(0) == stride for each in others)
 
 
 def _with_stride(term: TermSpec, teachers: Sequence[Tensor]) -> TermSpec:

@@ -27,6 +27,7 @@ from graphkd.kernels.logit_terms import (
     OF_TEACHER,
     OF_WHOLE_STUDENT,
     OF_WHOLE_TEACHER,
+    SHIFTED,
     SOFT_STRIDE,
     STRIDE,
     SUMS,
@@ -54,8 +55,64 @@ EXPONENT = tl.constexpr(5)
 
 
 @triton.jit
-def _load(rows, columns, inside, other, ACC: tl.constexpr):
-    return tl.load(column(rows) + columns, mask=inside, other=other).to(ACC)
+def _origin(row, STRIDE: tl.constexpr, SPEC: tl.constexpr):
+    """Give where chunks of a row are counted from, a place that a wide access may start at."""
+    origin = row * STRIDE
+    if SPEC[SHIFTED]:
+        origin = origin // NEAR * NEAR
+    return origin
+
+
+@triton.jit
+def _columns(row, start, SPEC: tl.constexpr):
+    """Give the columns of the chunk that starts at a place, and whether the row has them."""
+    columns = start + tl.arange(0, SPEC[BLOCK])[None, :]
+    if SPEC[SHIFTED]:
+        columns -= column((row * SPEC[STRIDE] % NEAR).to(tl.int32))
+    return columns, (columns >= 0) & (columns < SPEC[CLASSES])
+
+
+@triton.jit
+def _is_whole(start, SPEC: tl.constexpr):
+    """Say whether a chunk lies within the row wherever that starts."""
+    return (start >= NEAR) & (start + SPEC[BLOCK] <= SPEC[CLASSES])
+
+
+@triton.jit
+def _load(
+    base,
+    row,
+    STRIDE: tl.constexpr,
+    start,
+    inside,
+    other: tl.constexpr,
+    SPEC: tl.constexpr,
+    ACC: tl.constexpr,
+):
+    """Load a chunk of each row."""
+    places = column(base + _origin(row, STRIDE, SPEC)) + start + tl.arange(0, SPEC[BLOCK])[None, :]
+    if SPEC[SHIFTED]:
+        # a mask that is another for each column would split the access
+        if _is_whole(start, SPEC):
+            x = tl.load(places)
+        else:
+            x = tl.load(places, mask=inside, other=other)
+    else:
+        x = tl.load(places, mask=inside, other=other)
+    return x.to(ACC)
+
+
+@triton.jit
+def _store(base, row, STRIDE: tl.constexpr, start, inside, x, SPEC: tl.constexpr):
+    """Store a chunk of each row."""
+    places = column(base + _origin(row, STRIDE, SPEC)) + start + tl.arange(0, SPEC[BLOCK])[None, :]
+    if SPEC[SHIFTED]:
+        if _is_whole(start, SPEC):
+            tl.store(places, x)
+        else:
+            tl.store(places, x, mask=inside)
+    else:
+        tl.store(places, x, mask=inside)
 
 
 @triton.jit
@@ -70,7 +127,7 @@ def _power(x, EXPONENT: tl.constexpr):
 
 
 @triton.jit
-def _log_sums(rows, teachers, row, number, num_classes, SPEC: tl.constexpr, ACC: tl.constexpr):
+def _log_sums(student, teachers, row, number, num_places, SPEC: tl.constexpr, ACC: tl.constexpr):
     """Read the row once and compute the log2 sums that the terms need, each "1".
 
     Each lane keeps a maximum and a sum of its own, and brings the sum to a new maximum once for
@@ -78,15 +135,14 @@ def _log_sums(rows, teachers, row, number, num_classes, SPEC: tl.constexpr, ACC:
     """
     SUM: tl.constexpr = SPEC[SUMS]
     LANES: tl.constexpr = SPEC[BLOCK] // NEAR
-    columns = tl.arange(0, SPEC[BLOCK])[None, :]
     tops, totals = (), ()
     for _ in tl.static_range(len(SUM)):
         tops = tops + (tl.full((LANES,), LOWEST, ACC),)
         totals = totals + (tl.zeros((LANES,), ACC),)
-    for start in range(0, num_classes, SPEC[BLOCK]):
-        inside = start + columns < SPEC[CLASSES]
-        own = column(number) == start + columns
-        s = _load(rows, start + columns, inside, float("-inf"), ACC)
+    for start in range(0, num_places, SPEC[BLOCK]):
+        columns, inside = _columns(row, start, SPEC)
+        own = column(number) == columns
+        s = _load(student, row, SPEC[STRIDE], start, inside, float("-inf"), SPEC, ACC)
         higher, added, shrunk, exponentials = (), (), (), ()
         for i in tl.static_range(len(SUM)):
             if SUM[i][BASE] >= 0:
@@ -94,7 +150,7 @@ def _log_sums(rows, teachers, row, number, num_classes, SPEC: tl.constexpr, ACC:
                 shrink = _power(shrunk[SUM[i][BASE]], SUM[i][EXPONENT])
                 exponential = _power(exponentials[SUM[i][BASE]], SUM[i][EXPONENT])
             else:
-                x = _summed(s, teachers, row, start + columns, inside, own, ACC, SUM[i])
+                x = _summed(s, teachers, row, start, inside, own, SPEC, ACC, SUM[i])
                 x = tl.reshape(x, (LANES, NEAR))
                 top = tl.maximum(tops[i], tl.max(x, axis=1))
                 shrink = tl.exp2(tops[i] - top)
@@ -117,11 +173,13 @@ def _log_sums(rows, teachers, row, number, num_classes, SPEC: tl.constexpr, ACC:
 
 
 @triton.jit
-def _summed(s, teachers, row, columns, inside, own, ACC: tl.constexpr, SUM: tl.constexpr):
+def _summed(
+    s, teachers, row, start, inside, own, SPEC: tl.constexpr, ACC: tl.constexpr, SUM: tl.constexpr
+):
     """Give base-2 logits of a chunk, as one of the sums reads them."""
     x = s
     if SUM[0] >= 0:
-        x = _load(teachers[SUM[0]] + row * SUM[1], columns, inside, float("-inf"), ACC)
+        x = _load(teachers[SUM[0]], row, SUM[1], start, inside, float("-inf"), SPEC, ACC)
     x = x * (LOG2_E / SUM[2])
     if SUM[3]:
         x = tl.where(own, float("-inf"), x)
@@ -130,7 +188,7 @@ def _summed(s, teachers, row, columns, inside, own, ACC: tl.constexpr, SUM: tl.c
 
 @triton.jit
 def _chunk_probabilities(
-    sums, s, teachers, row, columns, inside, own, SPEC: tl.constexpr, ACC: tl.constexpr
+    sums, s, teachers, row, start, inside, own, SPEC: tl.constexpr, ACC: tl.constexpr
 ):
     """Compute the probabilities of a chunk that belong to each of the sums."""
     SUM: tl.constexpr = SPEC[SUMS]
@@ -141,51 +199,51 @@ def _chunk_probabilities(
             factor = tl.exp2(sums[SUM[i][BASE]] - sums[i] / SUM[i][EXPONENT])
             p = _power(found[SUM[i][BASE]] * column(factor), SUM[i][EXPONENT])
         else:
-            x = _summed(s, teachers, row, columns, inside, own, ACC, SUM[i])
+            x = _summed(s, teachers, row, start, inside, own, SPEC, ACC, SUM[i])
             p = probabilities(x, sums[i])
         found = found + (p,)
     return found
 
 
 @triton.jit
-def _teacher_chunk(teachers, row, columns, inside, s, ACC: tl.constexpr, TERM: tl.constexpr):
+def _teacher_chunk(
+    teachers, row, start, inside, s, SPEC: tl.constexpr, ACC: tl.constexpr, TERM: tl.constexpr
+):
     t = s
     if TERM[KIND] != CROSS_ENTROPY:
-        rows = teachers[TERM[TEACHER]] + row * TERM[TEACHER_STRIDE]
-        t = _load(rows, columns, inside, float("-inf"), ACC)
+        stride: tl.constexpr = TERM[TEACHER_STRIDE]
+        t = _load(teachers[TERM[TEACHER]], row, stride, start, inside, float("-inf"), SPEC, ACC)
     return t
 
 
 @triton.jit
-def _soft_chunk(soft_label, row, columns, inside, s, SPEC: tl.constexpr, ACC: tl.constexpr):
+def _soft_chunk(soft_label, row, start, inside, s, SPEC: tl.constexpr, ACC: tl.constexpr):
     soft = s
     if SPEC[HAS_SOFT]:
-        soft = _load(soft_label + row * SPEC[SOFT_STRIDE], columns, inside, 0.0, ACC)
+        soft = _load(soft_label, row, SPEC[SOFT_STRIDE], start, inside, 0.0, SPEC, ACC)
     return soft
 
 
 @triton.jit
 def _moment(
-    rows,
+    student,
     teachers,
     soft_label,
     row,
     number,
-    num_classes,
+    num_places,
     values,
     SPEC: tl.constexpr,
     ACC: tl.constexpr,
     TERM: tl.constexpr,
 ):
     """Read the row again for the moment of a term that has one, "1"."""
-    lanes = tl.arange(0, SPEC[BLOCK])[None, :]
     total = tl.zeros((SPEC[BLOCK] // NEAR,), ACC)
-    for start in range(0, num_classes, SPEC[BLOCK]):
-        columns = start + lanes
-        inside = columns < SPEC[CLASSES]
-        s = _load(rows, columns, inside, float("-inf"), ACC)
-        t = _teacher_chunk(teachers, row, columns, inside, s, ACC, TERM)
-        soft = _soft_chunk(soft_label, row, columns, inside, s, SPEC, ACC)
+    for start in range(0, num_places, SPEC[BLOCK]):
+        columns, inside = _columns(row, start, SPEC)
+        s = _load(student, row, SPEC[STRIDE], start, inside, float("-inf"), SPEC, ACC)
+        t = _teacher_chunk(teachers, row, start, inside, s, SPEC, ACC, TERM)
+        soft = _soft_chunk(soft_label, row, start, inside, s, SPEC, ACC)
         own = column(number) == columns
         part = moment_elements(s, t, own, soft, inside, values, SPEC[CLASSES], TERM)
         total += tl.sum(tl.reshape(part, (SPEC[BLOCK] // NEAR, NEAR)), axis=1)
@@ -194,20 +252,20 @@ def _moment(
 
 @triton.jit
 def _row_values(
-    rows,
+    student,
     teachers,
     soft_label,
     row,
     number,
     labelled,
-    num_classes,
+    num_places,
     SPEC: tl.constexpr,
     ACC: tl.constexpr,
 ):
     """Compute the log2 sums of this row, and its values for each term."""
     TERM: tl.constexpr = SPEC[TERMS]
-    sums = _log_sums(rows, teachers, row, number, num_classes, SPEC, ACC)
-    own_s = own_value(rows, number, labelled).to(ACC)
+    sums = _log_sums(student, teachers, row, number, num_places, SPEC, ACC)
+    own_s = own_value(student + row * SPEC[STRIDE], number, labelled).to(ACC)
     known = ()
     for i in tl.static_range(len(TERM)):
         own_t = own_s
@@ -225,7 +283,7 @@ def _row_values(
         )
         if TERM[i][MOMENT]:
             moment = _moment(
-                rows, teachers, soft_label, row, number, num_classes, values, SPEC, ACC, TERM[i]
+                student, teachers, soft_label, row, number, num_places, values, SPEC, ACC, TERM[i]
             )
             values = (values[0], values[1], moment, values[3], values[4], values[5])
         known = known + (values,)
@@ -254,37 +312,38 @@ def stream_problem(
     """Add one problem's rows to the sums of this program, and write their gradient."""
     C: tl.constexpr = SPEC[CLASSES]
     TERM: tl.constexpr = SPEC[TERMS]
-    num_chunks = tl.cdiv(num_classes, SPEC[BLOCK])
-    lanes = tl.arange(0, SPEC[BLOCK])[None, :]
+    num_places = num_classes
+    if SPEC[SHIFTED]:
+        num_places += NEAR - 1
+    num_chunks = tl.cdiv(num_places, SPEC[BLOCK])
     slots = tl.arange(0, sums.shape[0])
-    for start in range(tl.program_id(0), last_row, tl.num_programs(0)):
-        row = (start + tl.arange(0, 1)).to(tl.int64)
-        rows = student + row * SPEC[STRIDE]
+    for number_of_row in range(tl.program_id(0), last_row, tl.num_programs(0)):
+        row = (number_of_row + tl.arange(0, 1)).to(tl.int64)
         number, labelled = tl.full((1,), -1, tl.int32), row < 0
         factor = tl.full((1,), 1.0, ACC)
         if SPEC[HAS_CLASS]:
             number, labelled, factor = class_numbers(label, row, row < num_rows, C, ACC)
             sums += tl.where(slots == COUNT, tl.sum((number >= 0).to(ACC), axis=0), 0.0)
         sums_of_row, known = _row_values(
-            rows, teachers, soft_label, row, number, labelled, num_classes, SPEC, ACC
+            student, teachers, soft_label, row, number, labelled, num_places, SPEC, ACC
         )
         losses = ()
         for _ in tl.static_range(len(TERM)):
             losses = losses + (tl.zeros((SPEC[BLOCK] // NEAR,), ACC),)
         # backwards: what was read last is still near
         for back in range(0, num_chunks):
-            columns = (num_chunks - 1 - back) * SPEC[BLOCK] + lanes
-            inside = columns < C
+            start = (num_chunks - 1 - back) * SPEC[BLOCK]
+            columns, inside = _columns(row, start, SPEC)
             own = column(number) == columns
-            s = _load(rows, columns, inside, float("-inf"), ACC)
-            soft = _soft_chunk(soft_label, row, columns, inside, s, SPEC, ACC)
+            s = _load(student, row, SPEC[STRIDE], start, inside, float("-inf"), SPEC, ACC)
+            soft = _soft_chunk(soft_label, row, start, inside, s, SPEC, ACC)
             likely = _chunk_probabilities(
-                sums_of_row, s, teachers, row, columns, inside, own, SPEC, ACC
+                sums_of_row, s, teachers, row, start, inside, own, SPEC, ACC
             )
             total = tl.zeros((1, SPEC[BLOCK]), ACC)
             added = ()
             for i in tl.static_range(len(TERM)):
-                t = _teacher_chunk(teachers, row, columns, inside, s, ACC, TERM[i])
+                t = _teacher_chunk(teachers, row, start, inside, s, SPEC, ACC, TERM[i])
                 q, p = likely[TERM[i][OF_STUDENT]], likely[TERM[i][OF_TEACHER]]
                 loss, by_s = term_elements(s, t, q, p, own, soft, inside, known[i], C, TERM[i])
                 loss = tl.sum(tl.reshape(loss, (SPEC[BLOCK] // NEAR, NEAR)), axis=1)
@@ -297,8 +356,7 @@ def stream_problem(
                     total += by_s * (share * per_row)
             losses = added
             if SPEC[GRADIENT_STRIDE] >= 0:
-                made = gradient + row * SPEC[GRADIENT_STRIDE]
-                tl.store(column(made) + columns, total, mask=inside)
+                _store(gradient, row, SPEC[GRADIENT_STRIDE], start, inside, total, SPEC)
         for i in tl.static_range(len(TERM)):
             loss = tl.sum(losses[i], axis=0) + known[i][LOSS_OF_ROW]
             if TERM[i][LABELLED]:

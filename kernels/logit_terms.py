@@ -52,6 +52,9 @@ BLOCK = tl.constexpr(7)
 ROWS = tl.constexpr(8)
 TERMS = tl.constexpr(9)
 SUMS = tl.constexpr(10)  # the log2 sums that a streamed row needs
+SHIFTED = tl.constexpr(
+    11
+)  # whether a streamed row starts at the wide access before its first class
 
 
 @triton.jit

@@ -27,6 +27,8 @@ CLASSES = (10, 1000, LONGEST_ROW, LONGEST_NEAR)
 """A row of each form up to the longest that is near when it is read again."""
 LONG = 128256
 """A row that is not."""
+ODD = 21841
+"""A row that starts anywhere."""
 _ROWS = 64
 
 
@@ -45,6 +47,7 @@ def example_launches() -> dict[str, list[Launch]]:
     found[_name("KL + CE", 1000, torch.float16)] = _launches(
         TERMS["KL + CE"], [1000], torch.float16
     )
+    found[_name("KL + CE", ODD, dtype)] = _launches(TERMS["KL + CE"], [ODD], dtype)
     for name in ("KL", "KL + CE"):
         found[_name(name, LONG, dtype)] = _launches(TERMS[name], [LONG], dtype)
         found[_name(f"{name}, cluster", LONG, dtype)] = _launches(
