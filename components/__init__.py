@@ -3,6 +3,7 @@
 from graphkd.components import (
     augmentations,
     datasets,
+    fusions,
     losses,
     models,
     probes,
@@ -13,6 +14,7 @@ from graphkd.components import (
 __all__ = [
     "augmentations",
     "datasets",
+    "fusions",
     "losses",
     "models",
     "probes",

@@ -2,10 +2,24 @@
 
 from graphkd.components.losses.cosine import Cosine
 from graphkd.components.losses.cross_entropy import CrossEntropy
+from graphkd.components.losses.dkd import DKD
 from graphkd.components.losses.infonce import InfoNCE
 from graphkd.components.losses.kl import KL
 from graphkd.components.losses.l1 import L1
 from graphkd.components.losses.mse import MSE
+from graphkd.components.losses.nkd import NKD
+from graphkd.components.losses.ofa import OFA
 from graphkd.components.losses.smooth_l1 import SmoothL1
 
-__all__ = ["KL", "L1", "MSE", "Cosine", "CrossEntropy", "InfoNCE", "SmoothL1"]
+__all__ = [
+    "DKD",
+    "KL",
+    "L1",
+    "MSE",
+    "NKD",
+    "OFA",
+    "Cosine",
+    "CrossEntropy",
+    "InfoNCE",
+    "SmoothL1",
+]

@@ -12,6 +12,8 @@ from graphkd.component import Port, component
 if TYPE_CHECKING:
     from torch import Tensor
 
+    from graphkd.kernels.terms import Term
+
 
 @component("loss", "cross_entropy")
 @attrs.frozen
@@ -29,6 +31,7 @@ class CrossEntropy:
     """
 
     ports: ClassVar = (Port("student", "b c"), Port("label", "b | b c", index="c"))
+    fusion: ClassVar[str] = "logits"
 
     label_smoothing: float = attrs.field(default=0.0, validator=[ge(0.0), lt(1.0)])
 
@@ -46,3 +49,13 @@ class CrossEntropy:
         from graphkd.kernels import cross_entropy
 
         return cross_entropy(student, label, label_smoothing=self.label_smoothing)
+
+    def term(self, teacher: int) -> Term:
+        """Say what it adds to a fused loss over logits.
+
+        Args:
+            teacher: not looked at, as it compares with the label alone.
+        """
+        from graphkd.kernels import terms
+
+        return terms.CrossEntropy(self.label_smoothing)

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, ClassVar, Literal
 
 import attrs
-from attrs.validators import ge
+from attrs.validators import ge, in_
 
 from graphkd.component import Port, Site, component
 
@@ -26,9 +26,10 @@ class InfoNCE:
     Source: van den Oord, Li, Vinyals, "Representation Learning with Contrastive Predictive Coding",
     2018, arXiv 1807.03748, equation 4; between architectures "TAS: Distilling Arbitrary Teacher and
     Student via a Hybrid Assistant", 2024, arXiv 2410.12342. There each teacher row looks for its
-    student; here the student looks, since only then more knowledge makes more negatives. The learnt
-    temperature and its limit: Radford et al., "Learning Transferable Visual Models From Natural
-    Language Supervision", 2021, arXiv 2103.00020, section 2.5.
+    student, as with anchor "teacher"; by default the student looks, since only then more knowledge
+    makes more negatives. The learnt temperature and its limit: Radford et al., "Learning
+    Transferable Visual Models From Natural Language Supervision", 2021, arXiv 2103.00020, section
+    2.5.
 
     Attributes:
         temperature: tau to start from, no unit, at least 0.01. Higher is softer.
@@ -36,7 +37,9 @@ class InfoNCE:
         symmetric: the mean of this and of the other direction, where each teacher row looks for its
             student among the students of its own process.
         gather: the teacher rows of the other processes are negatives too; all processes need the
-            same batch size.
+            same batch size. Not looked at with anchor "teacher".
+        anchor: who looks for its own. With "teacher" each teacher row looks for its student among
+            the students of its own process; there is nothing to gather then.
     """
 
     ports: ClassVar = (
@@ -49,6 +52,14 @@ class InfoNCE:
     learnable: bool = True
     symmetric: bool = False
     gather: bool = True
+    anchor: Literal["student", "teacher"] = attrs.field(
+        default="student", validator=in_(("student", "teacher"))
+    )
+
+    @anchor.validator
+    def _is_one_direction(self, attribute: attrs.Attribute[str], anchor: str) -> None:
+        if anchor == "teacher" and self.symmetric:
+            raise ValueError("anchor is 'teacher', but symmetric takes both; leave one of them out")
 
     def build(self, site: Site) -> nn.Module:
         """Build the loss with its temperature.
@@ -67,4 +78,5 @@ class InfoNCE:
             learnable=self.learnable,
             symmetric=self.symmetric,
             gather=self.gather,
+            anchor="student" if self.anchor == "student" else "knowledge",
         )

@@ -12,6 +12,8 @@ from graphkd.component import Port, component
 if TYPE_CHECKING:
     from torch import Tensor
 
+    from graphkd.kernels.terms import Term
+
 
 @component("loss", "kl")
 @attrs.frozen
@@ -33,6 +35,7 @@ class KL:
     """
 
     ports: ClassVar = (Port("student", "b c"), Port("teacher", "b c"))
+    fusion: ClassVar[str] = "logits"
 
     temperature: float = attrs.field(default=4.0, validator=gt(0.0))
     direction: Literal["forward", "reverse", "jensen_shannon"] = "forward"
@@ -50,3 +53,13 @@ class KL:
         from graphkd.kernels import kl
 
         return kl(student, teacher, temperature=self.temperature, direction=self.direction)
+
+    def term(self, teacher: int) -> Term:
+        """Say what it adds to a fused loss over logits.
+
+        Args:
+            teacher: number of the teacher there.
+        """
+        from graphkd.kernels import terms
+
+        return terms.KL(teacher, self.temperature, self.direction)

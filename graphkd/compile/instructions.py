@@ -94,6 +94,29 @@ class Loss:
 
 
 @attrs.frozen
+class Fused:
+    """Compute several losses and their weighted sum in one launch.
+
+    Where the fusion has a launch for the device, the `Loss` instructions of its members are left
+    out; elsewhere this one is.
+
+    Attributes:
+        fusion: name of the component that knows how.
+        members: the losses, those of the same learner together.
+        frees: values that nobody reads any more.
+    """
+
+    fusion: str
+    members: tuple[Loss, ...]
+    frees: tuple[str, ...] = ()
+
+    @property
+    def reads(self) -> tuple[Read, ...]:
+        """What its members read, in turn."""
+        return tuple(read for each in self.members for read in each.reads)
+
+
+@attrs.frozen
 class Measure:
     """Compute a probe.
 
@@ -171,7 +194,7 @@ class Record:
     every: int
 
 
-Instruction = Convert | Forward | Loss | Measure | Fit | Backward | Step | Update | Record
+Instruction = Convert | Forward | Loss | Fused | Measure | Fit | Backward | Step | Update | Record
 
 
 @attrs.frozen

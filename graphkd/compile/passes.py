@@ -11,6 +11,7 @@ import attrs
 from graphkd.blueprint.model import Blueprint, Phase
 from graphkd.compile.check import check
 from graphkd.compile.convert import convert
+from graphkd.compile.fuse import fuse
 from graphkd.compile.infer import infer
 from graphkd.compile.instructions import PhasePlan, Schedule
 from graphkd.compile.phases import EVALUATE, delivered, phases_of
@@ -56,6 +57,8 @@ PASSES = (
     # before share: what nobody reads is not worth sharing
     Pass(prune, scope="phase", optional=True),
     Pass(share, scope="phase", optional=True),
+    # after share: equal values have one name, so that a launch reads them once
+    Pass(fuse, scope="phase", optional=True),
 )
 
 

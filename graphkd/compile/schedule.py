@@ -13,6 +13,7 @@ from graphkd.compile.instructions import (
     Convert,
     Fit,
     Forward,
+    Fused,
     Instruction,
     Loss,
     Measure,
@@ -22,6 +23,7 @@ from graphkd.compile.instructions import (
     Step,
     Update,
 )
+from graphkd.component import fusion_of
 from graphkd.graph import (
     Graph,
     Vertex,
@@ -44,7 +46,8 @@ def schedule(graph: Graph) -> PhasePlan:
 
     Returns:
         The plan of the phase. Forwards come before losses, as early as the blueprint's order
-        allows; losses in the order of the flows, so that sums are added as they were written.
+        allows; losses in the order of the flows, so that sums are added as they were written. A
+        group of fused losses comes right behind its last member.
     """
     blueprint = blueprint_of(graph)
     phase = graph.graph["phase"]
@@ -52,6 +55,7 @@ def schedule(graph: Graph) -> PhasePlan:
     last = {"loss", "probe"}
     names = in_order(graph, rank=lambda name: vertex(graph, name).kind in last)
     body = [made for name in names for made in _instructions(graph, vertex(graph, name))]
+    body = _with_groups(graph, body)
     trained = _trained(graph)
     return PhasePlan(
         name=phase.name,
@@ -87,6 +91,29 @@ def _instructions(graph: Graph, each: Vertex) -> list[Instruction]:
     if each.taps:
         made_here.append(_forward(graph, each, reads))
     return made_here
+
+
+def _with_groups(graph: Graph, body: list[Instruction]) -> list[Instruction]:
+    """Add the instruction of each group of fused losses."""
+    groups: dict[str, list[Loss]] = {}
+    for each in body:
+        if isinstance(each, Loss) and (leader := vertex(graph, each.node).fused_with):
+            groups.setdefault(leader, []).append(each)
+    ends = {group[-1].node: group for group in groups.values()}
+    made: list[Instruction] = []
+    for each in body:
+        made.append(each)
+        if isinstance(each, Loss) and each.node in ends:
+            made.append(_fused(graph, ends[each.node]))
+    return made
+
+
+def _fused(graph: Graph, group: list[Loss]) -> Fused:
+    """Fuse losses, those that read the same learner together, else in the order of the flows."""
+    learners = list(dict.fromkeys(each.reads[0].value for each in group))
+    ordered = sorted(group, key=lambda each: learners.index(each.reads[0].value))
+    component = vertex(graph, group[0].node).component
+    return Fused(fusion_of(component), tuple(ordered))
 
 
 def _forward(graph: Graph, each: Vertex, reads: tuple[Read, ...]) -> Forward:

@@ -14,7 +14,9 @@ from graphkd.component.base import (
     summary_of,
 )
 from graphkd.component.data import Dataset, DataSpec, Samples, Splits
+from graphkd.component.fusion import Fusion, Launch, Member, fusion_of
 from graphkd.component.registry import (
+    FUSION,
     KINDS,
     component,
     find,
@@ -25,10 +27,14 @@ from graphkd.component.registry import (
 )
 
 __all__ = [
+    "FUSION",
     "KINDS",
     "DataSpec",
     "Dataset",
+    "Fusion",
     "ImageSpec",
+    "Launch",
+    "Member",
     "Network",
     "Port",
     "Samples",
@@ -38,6 +44,7 @@ __all__ = [
     "component",
     "find",
     "find_model",
+    "fusion_of",
     "help_of",
     "kind_of",
     "load_plugin",

@@ -177,7 +177,7 @@ def ports_of(component: Any) -> tuple[Port, ...]:
 
 
 def kind_of(component: Any) -> str:
-    """Return `model`, `projector`, `transform`, `loss`, `probe`, `dataset` or `augmentation`."""
+    """Return one of `KINDS`, as `model` or `loss`, or `fusion`."""
     return str(component.component_kind)
 
 

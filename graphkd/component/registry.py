@@ -12,6 +12,9 @@ from typing import Any, TypeVar
 from graphkd.errors import did_you_mean, mistake
 
 KINDS = ("model", "projector", "transform", "loss", "probe", "dataset", "augmentation")
+"""The kinds of components that blueprints name."""
+FUSION = "fusion"
+"""The kind that loss classes name, to be computed together."""
 
 _components: dict[tuple[str, str], type] = {}
 _models: dict[str, Callable[..., Any]] = {}
@@ -33,15 +36,15 @@ def component(kind: str, name: str) -> Callable[[Class], Class]:
     """Register an `@attrs.frozen` class as a component.
 
     Args:
-        kind: one of `KINDS`.
-        name: how blueprints call it, lower case with underscores.
+        kind: one of `KINDS`, or `fusion`.
+        name: how blueprints, or loss classes, call it, lower case with underscores.
 
     Raises:
         ValueError: the kind is unknown.
         NameTakenError: another class has the name.
     """
-    if kind not in KINDS:
-        raise ValueError(f"component kind '{kind}' is none of {', '.join(KINDS)}")
+    if kind not in (*KINDS, FUSION):
+        raise ValueError(f"component kind '{kind}' is none of {', '.join((*KINDS, FUSION))}")
 
     def register(cls: Class) -> Class:
         taken = _components.get((kind, name))

@@ -57,6 +57,9 @@ class Vertex:
         carries_gradient: its outputs depend on something that learns in this phase.
         stops: its forward ends behind the deepest tap that is read.
         same_as: the vertex whose result it takes over instead of computing it again.
+        fused_with: of a loss, the first of those that it is computed with; empty: it is computed
+            by itself.
+        unfused: of a loss, why it is computed by itself, as far as somebody asked.
     """
 
     name: str
@@ -73,6 +76,8 @@ class Vertex:
     carries_gradient: bool = False
     stops: bool = False
     same_as: str = ""
+    fused_with: str = ""
+    unfused: str = ""
 
 
 @attrs.frozen

@@ -15,6 +15,7 @@ from graphkd.compile.instructions import (
     Convert,
     Fit,
     Forward,
+    Fused,
     Instruction,
     Loss,
     Measure,
@@ -26,9 +27,10 @@ from graphkd.compile.instructions import (
     Update,
 )
 from graphkd.component import name_of
-from graphkd.graph import vertex
+from graphkd.graph import Vertex, vertex
 from graphkd.inspect.amount import counted
 from graphkd.inspect.amount import short as short
+from graphkd.inspect.fused import fused_lines, unfused
 from graphkd.inspect.text import one_line
 
 WORDS = ("instruction", "of", "reads", "makes")
@@ -51,7 +53,8 @@ def explain(schedule: Schedule) -> str:
         rows = _rows(plan)
         console.print(_title(schedule, plan), soft_wrap=True)
         console.print(_table(rows))
-        console.print(_total(plan, rows), soft_wrap=True)
+        for line in (*fused_lines(plan), _total(plan, rows)):
+            console.print(line, soft_wrap=True)
         console.print()
     return "\n".join(line.rstrip() for line in stream.getvalue().rstrip().splitlines())
 
@@ -63,6 +66,7 @@ def plan_data(schedule: Schedule) -> list[dict[str, Any]]:
             "phase": plan.name,
             "trained": list(plan.trained),
             "instructions": _rows(plan),
+            "unfused": unfused(plan),
             **_sums(_rows(plan)),
         }
         for plan in schedule.phases
@@ -112,7 +116,11 @@ def _row(plan: PhasePlan, each: Instruction) -> Row:
         case Loss():
             loss = vertex(plan.graph, each.node)
             row |= {"of": f"{each.node} {name_of(loss.component)}", "reads": _reads(each.reads)}
-            row |= {"makes": _weight(each), "parameters": loss.cost.parameters}
+            row |= {"makes": _weight(each, loss), "parameters": loss.cost.parameters}
+        case Fused():
+            members = " + ".join(one.node for one in each.members)
+            row |= {"of": f"{each.fusion}: {members}", "reads": _distinct(each.reads)}
+            row["makes"] = "in one launch"
         case Measure() | Fit():
             row |= {"of": each.node, "reads": _reads(each.reads)}
         case Backward():
@@ -140,6 +148,10 @@ def _reads(reads: tuple[Read, ...]) -> str:
     return ", ".join(f"{each.value} (detached)" if each.detach else each.value for each in reads)
 
 
+def _distinct(reads: tuple[Read, ...]) -> str:
+    return _reads(tuple(dict.fromkeys(reads)))
+
+
 def _makes(plan: PhasePlan, each: Forward) -> str:
     """Name what a forward computes, with shapes; a node with a single output has them all."""
     taps = vertex(plan.graph, each.node).taps
@@ -148,7 +160,7 @@ def _makes(plan: PhasePlan, each: Forward) -> str:
     return ", ".join(f"{tap} {socket or ''}".strip() for tap, socket in found)
 
 
-def _weight(each: Loss) -> str:
+def _weight(each: Loss, loss: Vertex) -> str:
     weight = each.weight
     words = []
     if isinstance(weight, Ramp):
@@ -157,6 +169,8 @@ def _weight(each: Loss) -> str:
         words.append(f"x {weight:g}")
     if each.every > 1:
         words.append(f"every {each.every} steps")
+    if loss.fused_with:
+        words.append("fused")
     return ", ".join(words)
 
 

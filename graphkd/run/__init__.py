@@ -1,7 +1,8 @@
 """Execution: modules, loop, data, optimizers, checkpoints, evaluation."""
 
 from graphkd.run.evaluate import Evaluation, evaluate
-from graphkd.run.executor import Outcome, PhaseModule
+from graphkd.run.executor import PhaseModule
+from graphkd.run.outcome import Outcome
 from graphkd.run.train import Result, Stopped, resume, train
 
 __all__ = [

@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from functools import partial, reduce
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from itertools import groupby
-from operator import add, itemgetter
-from typing import Any, NamedTuple
+from operator import itemgetter
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from graphkd.compile.instructions import (
-    Backward,
     Convert,
     Fit,
     Forward,
+    Fused,
+    Instruction,
     Loss,
     Measure,
     PhasePlan,
@@ -23,52 +24,27 @@ from graphkd.compile.instructions import (
 )
 from graphkd.graph import describe_vertex, vertex
 from graphkd.run.images import converter
+from graphkd.run.launches import device_of, groups_of, launches_of, plain_factors
+from graphkd.run.outcome import Factors, Outcome
 
 Values = list[Any]
 Operation = Callable[[Values], None]
 Block = tuple[Operation, int | None]
-"""Operations that run together, and the number of the loss when they are one."""
-
-
-# a tuple, so that what wraps the module finds the tensors in it
-class Outcome(NamedTuple):
-    """What a forward of a phase gives.
-
-    Attributes:
-        losses: the plain value of each flow's loss, in the order of the schedule; None for a flow
-            that sleeps in this step.
-        weights: the factor of each loss in this step.
-        groups: numbers of the losses of each `Backward`.
-    """
-
-    losses: list[Tensor | None]
-    weights: Sequence[float]
-    groups: Sequence[Sequence[int]]
-
-    @property
-    def totals(self) -> list[Tensor]:
-        """One weighted sum of losses for each `Backward` of which a loss is awake."""
-        terms = [
-            [
-                loss * self.weights[index]
-                for index in group
-                if (loss := self.losses[index]) is not None
-            ]
-            for group in self.groups
-        ]
-        return [reduce(add, group) for group in terms if group]
+"""Operations that run together, and the number of the loss that they make, of a launch its last."""
 
 
 class PhaseModule(nn.Module):
     """A phase's part of the graph, as a module.
 
-    Its forward runs the `Convert`, `Forward`, `Loss`, `Measure` and `Fit` instructions of one step.
-    Whatever mode it is put in, only nodes that learn in the phase go into training mode.
+    Its forward runs the instructions of one step up to the first `Backward`. Whatever mode it is
+    put in, only nodes that learn in the phase go into training mode.
 
     Attributes:
         plan: the phase.
         nodes: the modules that it uses, by vertex.
-        groups: numbers of the losses of each `Backward`.
+        launches: numbers of the losses of each launch of fused losses. There are none where the
+            device of the nodes has no launches: each loss is then computed by itself.
+        groups: what each `Backward` adds up.
     """
 
     def __init__(self, plan: PhasePlan, parts: Mapping[str, Any]) -> None:
@@ -79,14 +55,19 @@ class PhaseModule(nn.Module):
             {name: parts[name] for name in used if isinstance(parts.get(name), nn.Module)}
         )
         losses = [each.node for each in plan.instructions if isinstance(each, Loss)]
-        self.groups = [
-            [losses.index(name) for name in each.losses]
-            for each in plan.instructions
-            if isinstance(each, Backward)
+        self._device = device_of(self.nodes)
+        self._launches = launches_of(plan, parts, self._device)
+        self._fused = {one.node for each, _ in self._launches for one in each.members}
+        self.launches = [
+            [losses.index(one.node) for one in each.members] for each, _ in self._launches
         ]
+        self.groups = groups_of(plan, self.launches)
         self._slots: dict[str, int] = {}
         self._readers: list[Any] = []
         self._notes: dict[Operation, Callable[[Values], str]] = {}
+        # no value has a name with a space
+        self._factors = self._slot("factors of launches")
+        self._sums = [self._slot(f"sum of launch {n}") for n in range(len(self.launches))]
         self._blocks = self._compile(plan, parts)
         self._inputs = [
             (name.removeprefix("data."), slot)
@@ -115,20 +96,31 @@ class PhaseModule(nn.Module):
         batch: Mapping[str, Tensor],
         weights: Sequence[float] = (),
         alive: Sequence[bool] | None = None,
+        factors: Factors | None = None,
     ) -> Outcome:
         """Run one step's forward.
 
         Args:
             batch: `image`, `label`, `index`.
-            weights: the factor of each loss in this step; only `Outcome.totals` needs them.
-            alive: for each loss whether it is computed in this step; all by default.
+            weights: the factor of each loss in this step; `Outcome.totals` needs them, and
+                launches where they get no `factors`.
+            alive: for each loss whether it is computed in this step; all by default. Those of one
+                launch are alive together.
+            factors: what launches multiply with; by default the weights, and a scale of 1.
         """
         awake = self._awake if alive is None else alive
         values = self._start(batch)
+        if self.launches:
+            values[self._factors] = factors or plain_factors(self.launches, weights, self._device)
         for run, loss in self._blocks:
             if loss is None or awake[loss]:
                 run(values)
-        return Outcome([values[slot] for slot in self._losses], weights, self.groups)
+        return Outcome(
+            [values[slot] for slot in self._losses],
+            weights,
+            self.groups,
+            [values[slot] for slot in self._sums],
+        )
 
     @torch.no_grad()
     def values(self, batch: Mapping[str, Tensor], wanted: Sequence[str]) -> dict[str, Tensor]:
@@ -158,32 +150,37 @@ class PhaseModule(nn.Module):
         found: list[tuple[bool, int | None, Operation]] = []
         losses = 0
         for each in plan.instructions:
-            gradient = False
-            loss: int | None = None
-            match each:
-                case Convert():
-                    operation = self._call(converter(each.image), each.reads, each.makes[0])
-                    gradient = each.gradient
-                case Forward():
-                    operation, gradient = self._read_taps(each, parts), each.gradient
-                case Loss():
-                    operation = self._call(parts[each.node], each.reads, each.node)
-                    gradient, loss = True, losses
-                    losses += 1
-                case Measure():
-                    operation = self._call(parts[each.node], each.reads, each.node)
-                case Fit():
-                    operation = self._call(parts[each.node].update, each.reads)
-                case _:
-                    continue
-            found.append((gradient, loss, operation))
-            self._notes[operation] = partial(self._note, each)
-            if each.frees:
-                found.append((gradient, loss, self._free(each.frees)))
+            losses += isinstance(each, Loss)
+            # a group of losses comes right behind its last one, and is alive with it
+            loss = losses - 1 if isinstance(each, (Loss, Fused)) else None
+            gradient = loss is not None or getattr(each, "gradient", False)
+            operation = self._operation(each, parts)
+            if operation is not None:
+                found.append((gradient, loss, operation))
+                self._notes[operation] = partial(self._note, each)
+            if frees := getattr(each, "frees", ()):
+                found.append((gradient, loss, self._free(frees)))
         return [
             (self._together([operation for _, _, operation in group], gradient=gradient), loss)
             for (gradient, loss), group in groupby(found, key=itemgetter(0, 1))
         ]
+
+    def _operation(self, each: Instruction, parts: Mapping[str, Any]) -> Operation | None:
+        """Make what runs an instruction; None for one that is left out here, or ends the step."""
+        match each:
+            case Convert():
+                return self._call(converter(each.image), each.reads, each.makes[0])
+            case Forward():
+                return self._read_taps(each, parts)
+            case Loss() if each.node not in self._fused:
+                return self._call(parts[each.node], each.reads, each.node)
+            case Fused():
+                return self._launch(each)
+            case Measure():
+                return self._call(parts[each.node], each.reads, each.node)
+            case Fit():
+                return self._call(parts[each.node].update, each.reads)
+        return None
 
     def _read_taps(self, each: Forward, parts: Mapping[str, Any]) -> Operation:
         part = parts[each.module]
@@ -210,7 +207,26 @@ class PhaseModule(nn.Module):
 
         return run
 
-    def _arguments(self, reads: tuple[Read, ...]) -> Callable[[Values], Iterable[Any]]:
+    def _launch(self, each: Fused) -> Operation | None:
+        """Compute the losses of a group together; None where there is no launch for it."""
+        groups = [fused for fused, _ in self._launches]
+        if each not in groups:
+            return None
+        number = groups.index(each)
+        launch, total = self._launches[number][1], self._sums[number]
+        arguments = [self._arguments(one.reads) for one in each.members]
+        slots = [self._slot(one.node) for one in each.members]
+
+        def run(values: Values) -> None:
+            factors: Factors = values[self._factors]
+            taken = [take(values) for take in arguments]
+            losses, values[total] = launch(taken, factors.weights[number], factors.scale)
+            for slot, loss in zip(slots, losses, strict=True):
+                values[slot] = loss
+
+        return run
+
+    def _arguments(self, reads: tuple[Read, ...]) -> Callable[[Values], Sequence[Any]]:
         """Take values from their slots, gradients stopped where they must."""
         slots = [self._slot(read.value) for read in reads]
         if any(read.detach for read in reads):
@@ -256,10 +272,12 @@ class PhaseModule(nn.Module):
 
     def _note(self, each: Any, values: Values) -> str:
         """Say which vertex failed, and on what."""
-        found = [(read.value, values[self._slots[read.value]]) for read in each.reads]
+        names = dict.fromkeys(read.value for read in each.reads)
+        found = [(name, values[self._slots[name]]) for name in names]
         shapes = [f"{name} {tuple(value.shape)}" for name, value in found if value is not None]
-        who = describe_vertex(vertex(self.plan.graph, each.node))
-        return f"while running {who} on {', '.join(shapes)}"
+        nodes = [one.node for one in each.members] if isinstance(each, Fused) else [each.node]
+        who = [describe_vertex(vertex(self.plan.graph, node)) for node in nodes]
+        return f"while running {' and '.join(who)} on {', '.join(shapes)}"
 
 
 def _modules_of(plan: PhasePlan) -> list[str]:

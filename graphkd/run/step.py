@@ -8,10 +8,10 @@ from contextlib import AbstractContextManager, nullcontext
 import torch
 from torch import Tensor, nn
 
-from graphkd.blueprint.model import Ramp
 from graphkd.compile.instructions import Backward, Loss, PhasePlan, Update
 from graphkd.run.executor import PhaseModule
-from graphkd.run.optim import Weight, loss_weights
+from graphkd.run.factors import StepFactors
+from graphkd.run.outcome import Factors, Outcome
 from graphkd.run.session import Session
 
 Batch = Mapping[str, Tensor]
@@ -37,9 +37,11 @@ class PhaseStep:
         self.module = module
         self.names = [each.name for each in flows]
         self.losses: list[Tensor | None] = []
-        self._weights: list[Weight] = loss_weights(plan, steps_per_epoch=steps_per_epoch)
-        ramps = any(isinstance(each.weight, Ramp) for each in flows)
-        self._fixed = None if ramps else self._weights_at(0)
+        self._factors = StepFactors(
+            plan, module.launches, steps_per_epoch=steps_per_epoch, device=session.device
+        )
+        self._launching = bool(module.launches)
+        self._alone = any(group.losses for group in module.groups)
         self._every = [each.every for each in flows]
         self._seldom = any(every > 1 for every in self._every)
         self._groups = [
@@ -59,6 +61,7 @@ class PhaseStep:
         Args:
             batches: on the session's device. A batch counts by its number of samples.
         """
+        self._factors.move_to(self.session.phase_step)
         if len(batches) == 1:
             self._accumulate(batches[0], 1.0)
         else:
@@ -79,39 +82,37 @@ class PhaseStep:
         if self._seldom:
             step = self.session.phase_step
             alive = [step % every == 0 for every in self._every]
+        scaler = self.session.scaler
+        factors = self._factors.of_launches(share, scaler) if self._launching else None
         with self._precision:
-            losses = self.module(batch, alive=alive).losses
-        self.losses = [None if each is None else each.detach() for each in losses]
-        self._send_back(losses, share)
+            outcome = self.module(batch, alive=alive, factors=factors)
+        self.losses = [None if each is None else each.detach() for each in outcome.losses]
+        weights = self._factors.of_losses(share, scaler) if self._alone else ()
+        self._send_back(outcome, factors, weights)
 
-    def _send_back(self, losses: Sequence[Tensor | None], share: float) -> None:
+    def _send_back(
+        self, outcome: Outcome, factors: Factors | None, weights: Sequence[Tensor]
+    ) -> None:
         """Send the gradient of each group's weighted sum into the parameters.
 
         The weights are the gradient that the sum would hand to its terms, so the sum itself, which
-        nobody reads, is not computed.
+        nobody reads, is not computed. The sum of a launch has its weights in it.
         """
-        weights = self._scaled_weights(share)
         for group, into, retain in self._groups:
-            terms, factors = [], []
-            for index in group:
-                loss = losses[index]
+            terms, gradients = [], []
+            for index in group.losses:
+                loss = outcome.losses[index]
                 if loss is not None and loss.requires_grad:
                     terms.append(loss)
-                    factors.append(weights[index])
+                    gradients.append(weights[index])
+            for index in group.launches:
+                total = outcome.launched[index]
+                if total is not None and total.requires_grad:
+                    assert factors is not None
+                    terms.append(total)
+                    gradients.append(factors.scale)
             if terms:
-                torch.autograd.backward(terms, factors, retain_graph=retain, inputs=into)
-
-    def _scaled_weights(self, share: float) -> Sequence[Tensor]:
-        weights = self._fixed or self._weights_at(self.session.phase_step)
-        if share != 1.0:
-            weights = [each * share for each in weights]
-        scaler = self.session.scaler
-        return scaler.scale(weights) if scaler else weights
-
-    def _weights_at(self, step: int) -> list[Tensor]:
-        # filled on the device: a copy from the host would wait for it
-        device = self.session.device
-        return [torch.full((), float(weight(step)), device=device) for weight in self._weights]
+                torch.autograd.backward(terms, gradients, retain_graph=retain, inputs=into)
 
     def _update(self) -> None:
         """Take one step of the optimizer and forget the gradients."""

@@ -52,14 +52,14 @@ def lines(plan):
 
 
 def test_the_passes_in_their_order():
-    names = ["resolve", "check", "infer", "split", "convert", "prune", "share"]
+    names = ["resolve", "check", "infer", "split", "convert", "prune", "share", "fuse"]
     assert [each.name for each in PASSES] == names
-    assert [each.name for each in PASSES if each.optional] == ["prune", "share"]
+    assert [each.name for each in PASSES if each.optional] == ["prune", "share", "fuse"]
 
 
 def test_each_pass_is_timed_and_kept():
     schedule = compile_blueprint(loads(TEXT), keep_stages=True)
-    phased = ["split", "convert", "prune", "share"]
+    phased = ["split", "convert", "prune", "share", "fuse"]
     assert list(schedule.stages) == ["resolve", "check", "infer"] + [
         f"{each}:{phase}" for phase in ("teach", "assist", "learn", "evaluate") for each in phased
     ]
@@ -132,7 +132,9 @@ def test_the_evaluation_reads_all_logits():
     assert freed == {"teacher_input", "mean"}
 
 
-@pytest.mark.parametrize("without", [(), ("prune",), ("share",), ("prune", "share")])
+@pytest.mark.parametrize(
+    "without", [(), ("prune",), ("share",), ("fuse",), ("prune", "share", "fuse")]
+)
 def test_every_value_is_made_before_it_is_read_and_freed_after(without):
     schedule = compile_blueprint(loads(TEXT), without=without)
     for plan in (*schedule.phases, schedule.evaluation):

@@ -78,7 +78,7 @@ def trained(text, without=()):
 @pytest.mark.parametrize("name", BLUEPRINTS)
 def test_without_a_pass_all_stays_the_same(name):
     losses, weights = trained(BLUEPRINTS[name])
-    for without in (("prune",), ("share",), ("prune", "share")):
+    for without in (("prune",), ("share",), ("fuse",), ("prune", "share", "fuse")):
         others, found = trained(BLUEPRINTS[name], without)
         assert others == losses
         for node, state in weights.items():

@@ -107,7 +107,7 @@ def test_unknown_kind():
         component("los", "x")
     assert str(raised.value) == (
         "component kind 'los' is none of model, projector, transform, loss, probe, dataset, "
-        "augmentation"
+        "augmentation, fusion"
     )
 
 

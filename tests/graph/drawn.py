@@ -31,6 +31,7 @@ class Part:
     learns: bool = False
     borrows: bool = False
     fits: bool = False
+    fusion: str = ""
 
 
 PORTS = {
@@ -42,13 +43,15 @@ PORTS = {
 }
 
 
-def drawn(text, *, phase=None, sinks=(), flows=None, borrows=(), learners=(), **settings):
+def drawn(
+    text, *, phase=None, sinks=(), flows=None, borrows=(), learners=(), fusions=None, **settings
+):
     """Make the graph of a text; each loss is a flow of its own."""
     lines = [line.strip() for line in text.strip().splitlines()]
     graph = Graph()
     for line in lines:
         if not any(arrow in line.split() for arrow in ARROWS):
-            each = _vertex(line, borrows, learners)
+            each = _vertex(line, borrows, learners, fusions or {})
             graph.add_node(each.name, vertex=each)
     for line in lines:
         arrow = next((word for word in line.split() if word in ARROWS), None)
@@ -67,18 +70,20 @@ def drawn(text, *, phase=None, sinks=(), flows=None, borrows=(), learners=(), **
     return graph
 
 
-def _vertex(line, borrows, learners):
+def _vertex(line, borrows, learners, fusions):
     head, _, taps = line.partition(":")
     head, _, flags = head.partition("(")
     name, kind = head.split()
     flags = [flag.strip() for flag in flags.rstrip(") ").split(",") if flag.strip()]
     same = [flag.removeprefix("same as ") for flag in flags if flag.startswith("same as")]
+    group = [flag.removeprefix("fused with ") for flag in flags if flag.startswith("fused with")]
     flow = int(name[4]) - 1 if name.startswith("flow") else None
     component = Part(
         "dataset" if kind == "data" else kind,
         ports=PORTS.get(kind, (Port("input", "b c h w"),)),
         learns=name in learners,
         borrows=name in borrows,
+        fusion=fusions.get(name, ""),
     )
     sockets = {"image": IMAGE, "logits": LOGITS}
     return Vertex(
@@ -93,6 +98,7 @@ def _vertex(line, borrows, learners):
         carries_gradient="gradient" in flags,
         stops="stops" in flags,
         same_as="".join(same),
+        fused_with="".join(group),
     )
 
 
@@ -121,6 +127,7 @@ def written(graph):
     for each in vertices(graph):
         flags = [("learns", each.learns), ("gradient", each.carries_gradient)]
         flags += [("stops", each.stops), (f"same as {each.same_as}", each.same_as)]
+        flags += [(f"fused with {each.fused_with}", each.fused_with)]
         said = ", ".join(word for word, holds in flags if holds)
         taps = " ".join(tap or "-" for tap in each.taps)
         lines.append(

@@ -89,3 +89,40 @@ def test_units():
     assert counted(1, "step") == "1 step"
     assert counted(0, "step") == "0 steps"
     assert counted(2000, "parameter") == "2 k parameters"
+
+
+def test_it_says_what_is_fused_and_why_something_is_not(large):
+    lines = explain(compile_blueprint(large)).splitlines()
+    assert [line for line in lines if line.startswith(("fused:", "not fused:", "phase"))] == [
+        "phase 'early': 10 epochs in batches of 128, adamw lr 0.001, cosine",
+        "fused: logits: 1 flow of assistant, 1 of peer, 1 of again in one launch",
+        "not fused: flow2: it runs in every 2nd step only",
+        "not fused: flow5, flow6, flow7: mse has no fused form",
+        "phase 'late': 10 epochs in batches of 128, adamw lr 0.001, cosine",
+        # a flow that changes one node alone has a backward of its own
+        "fused: logits: 1 flow of student in one launch",
+        "fused: logits: 1 flow of assistant, 1 of peer, 1 of again in one launch",
+        "not fused: flow2: it runs in every 2nd step only",
+        "not fused: flow5, flow6, flow7: mse has no fused form",
+    ]
+    early, late = plan_data(compile_blueprint(large))
+    assert early["unfused"] == {
+        "flow2": "it runs in every 2nd step only",
+        **dict.fromkeys(("flow5", "flow6", "flow7"), "mse has no fused form"),
+    }
+    assert [key for key in rows(late) if key[0] == "Fused"] == [
+        ("Fused", "logits: flow4"),
+        ("Fused", "logits: flow1 + flow3 + flow8"),
+    ]
+
+
+def test_flows_of_one_learner_are_counted(small):
+    assert "\nfused: logits: 2 flows of student in one launch\n" in explain(
+        compile_blueprint(small)
+    )
+
+
+def test_without_fuse_nothing_is_said_of_it(large):
+    schedule = compile_blueprint(large, without=("fuse",))
+    assert "fused" not in explain(schedule)
+    assert plan_data(schedule)[0]["unfused"] == {}

@@ -98,7 +98,9 @@ phases: [{name: teach, train: [teacher]}, {name: distil, train: [student]}]
 """
 
 
-@pytest.mark.parametrize("without", [(), ("prune",), ("share",), ("prune", "share")])
+@pytest.mark.parametrize(
+    "without", [(), ("prune",), ("share",), ("fuse",), ("prune", "share", "fuse")]
+)
 def test_logit_distillation(without):
     schedule, session = start(KD, without)
     teacher, student = plain(session, "teacher").eval(), plain(session, "student")

@@ -1,5 +1,6 @@
 """Gradients are those of the weighted sum, which is never computed."""
 
+import pytest
 import torch
 import torch.nn.functional as F
 
@@ -29,8 +30,9 @@ phases: [{name: teach, train: [teacher]}, {name: distil, train: [student]}]
 """
 
 
-def test_many_losses_on_one_tap_add_up_in_the_order_of_the_sum():
-    schedule, session = start(FIVE)
+@pytest.mark.parametrize("without", [(), ("fuse",)])
+def test_many_losses_on_one_tap_add_up_in_the_order_of_the_sum(without):
+    schedule, session = start(FIVE, without)
     teacher, student = plain(session, "teacher").eval(), plain(session, "student")
     optimizer = sgd(student)
     expected = []

@@ -8,6 +8,7 @@ import torch.nn.functional as F
 
 from graphkd.component import Port, help_of, kind_of, name_of
 from graphkd.components.losses import CrossEntropy
+from graphkd.kernels import terms
 
 # softmax(ln 3, 0) = (3/4, 1/4)
 STUDENT = torch.tensor([[math.log(3.0), 0.0], [5.0, 5.0]])
@@ -50,3 +51,8 @@ def test_it_is_known_as_cross_entropy():
 
 def test_label_counts_the_classes_of_the_logits():
     assert CrossEntropy.ports == (Port("student", "b c"), Port("label", "b | b c", index="c"))
+
+
+def test_its_term_has_all_its_settings():
+    assert CrossEntropy(0.1).term(3) == terms.CrossEntropy(0.1)
+    assert CrossEntropy().term(0) == terms.CrossEntropy()

@@ -26,6 +26,25 @@ def test_symmetric_by_hand():
     torch.testing.assert_close(got.detach(), torch.tensor(want))
 
 
+def test_each_teacher_row_may_look_for_its_student():
+    # exp of the scores is [[3, 1], [3, 1]]: a teacher row finds its own student with 1/2
+    loss = InfoNCE(temperature=1 / math.log(3.0), anchor="teacher").build(Site())
+    torch.testing.assert_close(loss(BOTH[[0, 0]], BOTH).detach(), torch.tensor(math.log(2)))
+
+
+def test_somebody_else_cannot_look():
+    with pytest.raises(ValueError):
+        InfoNCE(anchor="knowledge")
+
+
+def test_one_direction_and_both_is_refused():
+    with pytest.raises(ValueError) as caught:
+        InfoNCE(symmetric=True, anchor="teacher")
+    assert str(caught.value) == (
+        "anchor is 'teacher', but symmetric takes both; leave one of them out"
+    )
+
+
 def test_the_same_sample_twice_is_no_negative():
     loss = InfoNCE().build(Site())
     assert loss(BOTH, BOTH.flip(0), torch.tensor([3, 3])) == 0
@@ -33,7 +52,9 @@ def test_the_same_sample_twice_is_no_negative():
 
 def test_settings_reach_the_module():
     module = InfoNCE(temperature=0.5, learnable=False, symmetric=True, gather=False).build(Site())
-    assert repr(module) == "Contrast(temperature=0.5, symmetric=True, gather=False)"
+    assert repr(module) == (
+        "Contrast(temperature=0.5, symmetric=True, gather=False, anchor=student)"
+    )
     assert not list(module.parameters())
 
 
@@ -63,7 +84,13 @@ def test_temperature_is_at_least_one_hundredth(temperature):
 
 def test_it_is_known_as_infonce():
     assert (kind_of(InfoNCE), name_of(InfoNCE)) == ("loss", "infonce")
-    assert help_of(InfoNCE).keys() == {"temperature", "learnable", "symmetric", "gather"}
+    assert help_of(InfoNCE).keys() == {
+        "temperature",
+        "learnable",
+        "symmetric",
+        "gather",
+        "anchor",
+    }
 
 
 def test_ports():

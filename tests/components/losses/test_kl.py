@@ -8,6 +8,7 @@ import torch
 
 from graphkd.component import help_of, kind_of, name_of
 from graphkd.components.losses import KL
+from graphkd.kernels import terms
 
 
 def test_by_hand():
@@ -44,3 +45,8 @@ def test_learner_comes_first():
         ("student", "b c"),
         ("teacher", "b c"),
     ]
+
+
+def test_its_term_has_all_its_settings():
+    assert KL(2.0, "reverse").term(1) == terms.KL(1, 2.0, "reverse")
+    assert KL().term(0) == terms.KL()
