@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: demo test check format clean
+.PHONY: demo test check format gpu clean
 
 demo: .venv/.installed
 	$(BIN)/graphkd train quickstart --out runs/quickstart --force
@@ -19,6 +19,21 @@ check: .venv/.installed-dev
 format: .venv/.installed-dev
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
+
+# what only a GPU shows: the tests marked gpu, memory and races, and how fast the kernels are
+gpu: .venv/.installed-test
+	@$(BIN)/python -c 'import sys, torch; sys.exit(None if torch.cuda.is_available() else "make gpu needs a CUDA device; torch finds none")'
+	$(BIN)/python -m pip install --quiet --editable '.[test,bench]'
+	$(BIN)/python -m pytest -m gpu
+	@if command -v compute-sanitizer > /dev/null; then \
+	  for tool in memcheck racecheck; do \
+	    PYTORCH_NO_CUDA_MEMORY_CACHING=1 compute-sanitizer --tool $$tool --error-exitcode 1 \
+	      $(BIN)/python -m graphkd.bench.kernels_calls || exit 1; \
+	  done; \
+	else \
+	  echo 'compute-sanitizer not found, so memory and races are not checked; the CUDA toolkit has it'; \
+	fi
+	$(BIN)/graphkd bench kernels --out docs/gpu --force
 
 clean:
 	rm -rf .venv build dist *.egg-info

@@ -16,6 +16,16 @@ def check_temperature(temperature: float) -> None:
         raise ValueError(f"temperature is {temperature}, not above 0; try 4.0")
 
 
+def check_gamma(gamma: float) -> None:
+    """Refuse an exponent that is not above 0.
+
+    Raises:
+        ValueError: with what to write instead.
+    """
+    if not gamma > 0.0:
+        raise ValueError(f"gamma is {gamma}, not above 0; try 1.0")
+
+
 def check_term(student: Tensor, teacher: Tensor | None, label: Tensor | None) -> None:
     """Refuse logits and labels that do not belong together.
 

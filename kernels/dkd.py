@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import torch
-import torch.nn.functional as F
 from torch import Tensor
 
 from graphkd.kernels.check import check_temperature, check_term
-from graphkd.kernels.labels import class_of, is_class, labelled_mean, of_class
+from graphkd.kernels.labels import class_of, labelled_mean, split_by_class
 from graphkd.kernels.precision import wide
 
 
@@ -54,43 +52,16 @@ def dkd_reference(
     number = class_of(label)
     logits = wide(student) / temperature
     softened = wide(teacher.detach()).to(logits.dtype) / temperature
-    target = _target_part(logits, softened, number)
-    others = _others_part(logits, softened, number)
-    rows = alpha * target + beta * others
-    return labelled_mean(rows, number) * temperature**2
-
-
-def _target_part(logits: Tensor, softened: Tensor, number: Tensor) -> Tensor:
-    """Compute TCKD of each row."""
-    own = is_class(logits, number)
-    log_q, log_p = (of_class(F.log_softmax(each, dim=-1), number) for each in (logits, softened))
-    log_rest_q, log_rest_p = (_log_rest(each, own) for each in (logits, softened))
-    return _term(log_p, log_q) + _term(log_rest_p, log_rest_q)
-
-
-def _log_rest(logits: Tensor, own: Tensor) -> Tensor:
-    """Compute log(1 - p_y)."""
-    rest = torch.logsumexp(logits.masked_fill(own, float("-inf")), dim=-1)
-    return rest - torch.logsumexp(logits, dim=-1)
+    log_q, log_rest_q, log_others_q = split_by_class(logits, number)
+    log_p, log_rest_p, log_others_p = split_by_class(softened, number)
+    target = _term(log_p, log_q) + _term(log_rest_p, log_rest_q)
+    others = _term(log_others_p, log_others_q).sum(dim=-1)
+    return labelled_mean(alpha * target + beta * others, number) * temperature**2
 
 
 def _term(log_p: Tensor, log_q: Tensor) -> Tensor:
-    possible = log_p > float("-inf")
-    difference = torch.where(possible, log_p, 0.0) - torch.where(possible, log_q, 0.0)
-    return log_p.exp() * difference
-
-
-def _others_part(logits: Tensor, softened: Tensor, number: Tensor) -> Tensor:
-    """Compute NCKD of each row."""
-    own = is_class(logits, number)
-    if logits.shape[-1] == 1:
-        return torch.zeros_like(logits[:, 0])
-    log_q = F.log_softmax(logits.masked_fill(own, float("-inf")), dim=-1)
-    log_p = F.log_softmax(softened.masked_fill(own, float("-inf")), dim=-1)
-    # no number at all where every other class is impossible
-    possible = log_p > float("-inf")
-    difference = torch.where(possible, log_p, 0.0) - torch.where(possible, log_q, 0.0)
-    return (torch.where(possible, log_p.exp(), 0.0) * difference).sum(dim=-1)
+    """Compute p log(p / q), 0 where p is."""
+    return log_p.exp() * (log_p - log_q).masked_fill(log_p == float("-inf"), 0.0)
 
 
 def dkd(

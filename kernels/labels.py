@@ -45,7 +45,7 @@ def of_class(rows: Tensor, number: Tensor) -> Tensor:
     Returns:
         "b".
     """
-    return rows.gather(-1, number.clamp(min=0).unsqueeze(-1)).squeeze(-1)
+    return rows.gather(-1, _or_first(number)).squeeze(-1)
 
 
 def is_class(rows: Tensor, number: Tensor) -> Tensor:
@@ -58,4 +58,33 @@ def is_class(rows: Tensor, number: Tensor) -> Tensor:
     Returns:
         "b c", bool.
     """
-    return number.unsqueeze(-1) == torch.arange(rows.shape[-1], device=rows.device)
+    labelled = (number != UNLABELLED).unsqueeze(-1)
+    # unlike a comparison with all numbers, this refuses one that is no class
+    return torch.zeros_like(rows, dtype=torch.bool).scatter(-1, _or_first(number), labelled)
+
+
+def _or_first(number: Tensor) -> Tensor:
+    return number.masked_fill(number == UNLABELLED, 0).unsqueeze(-1)
+
+
+def split_by_class(logits: Tensor, number: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """Take the label's class apart from the others, all in logarithms.
+
+    Args:
+        logits: "b c".
+        number: "b", class numbers; an unlabelled row gives numbers without meaning.
+
+    Returns:
+        log p_y, "b"; log(1 - p_y), "b"; and the logarithms of the softmax over the classes other
+        than y, "b c", -inf at y and where the softmax of them is not defined.
+    """
+    others = logits.masked_fill(is_class(logits, number), float("-inf"))
+    if logits.shape[-1] == 1:
+        none = torch.full_like(logits[:, 0], float("-inf"))
+        # 0, but computed, as autograd wants it
+        return 0.0 * logits[:, 0], none, none.unsqueeze(-1)
+    rest, own = torch.logsumexp(others, dim=-1), of_class(logits, number)
+    whole = torch.logaddexp(rest, own)
+    # no other class possible: -inf - -inf is no number
+    base = rest.masked_fill(rest == float("-inf"), 0.0)
+    return own - whole, rest - whole, others - base.unsqueeze(-1)

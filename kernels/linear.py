@@ -175,11 +175,12 @@ def in_chunks(
             None if label is None else label[rows],
         )
         _, part, by_logits = loss_and_gradient(
-            [problem], (weights * share).float(), scale, dtype=hidden.dtype
+            [problem], weights * share, scale, dtype=hidden.dtype
         )
         values += part * share
-        by_hidden[rows] = by_logits @ weight
-        by_weight += _product(by_logits, hidden[rows])
+        with no_autocast(hidden):
+            by_hidden[rows] = by_logits @ weight
+            by_weight += _product(by_logits, hidden[rows])
         if by_bias is not None:
             by_bias += by_logits.sum(dim=0, dtype=by_bias.dtype)
     return (values * weights).sum(), values, (by_hidden, by_weight, by_bias)
@@ -214,6 +215,8 @@ def _differentiable(
 ) -> list[Tensor | None]:
     """Compute the gradients in a way that has a gradient itself; all logits are held."""
     terms, teachers, label, weights = given
+    # hidden may come from weight, whose gradient by that way autograd adds itself
+    own = [None if each is None else each.view_as(each) for each in own]
     hidden, weight, bias = own
     assert hidden is not None and weight is not None
     made = linear_kd_reference(
@@ -258,4 +261,12 @@ def _check_head(name: str, head: Head) -> None:
         raise ValueError(
             f'{name} must be hidden "b d", weight "c d" and, if any, bias "c"; it is '
             + ", ".join("None" if each is None else described(each) for each in head)
+        )
+    for part, each in (("weight", weight), ("bias", bias)):
+        if each is not None and each.device != hidden.device:
+            raise ValueError(f"{name}: {part} is on {each.device} but hidden is on {hidden.device}")
+    if weight.dtype != hidden.dtype:
+        raise ValueError(
+            f"{name}: weight is {described(weight)} but hidden is {described(hidden)}; "
+            "give both the same type, as with weight.to(hidden.dtype)"
         )

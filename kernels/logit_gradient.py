@@ -29,7 +29,7 @@ def loss_and_gradient(
 
     Args:
         problems: at least one; none empty where a kernel is taken.
-        weights: "k", float32, factor of each term of each problem in turn.
+        weights: "k", factor of each term of each problem in turn.
         scale: "" or "1", float32, what all gradients are multiplied with.
         dtype: of the gradients, the students' own by default.
 
@@ -39,7 +39,7 @@ def loss_and_gradient(
     if not takes_kernel(*(each.student for each in problems)):
         total, values = weighted_sum(problems, weights)
         return [total, values, *weighted_gradients(problems, weights, scale, dtype=dtype)]
-    given = operands(problems, weights)
+    given = operands(problems, weights.float())
     made = outputs(given, wanted=[True] * len(problems), dtype=dtype)
     launches = plan(given, made, scale=scale)
     # at once what autograd would leave to the backward: rows without a label

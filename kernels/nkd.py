@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import torch
 import torch.nn.functional as F
 from torch import Tensor
 
 from graphkd.kernels.check import check_temperature, check_term
-from graphkd.kernels.labels import class_of, is_class, labelled_mean, of_class
+from graphkd.kernels.labels import class_of, labelled_mean, of_class, split_by_class
 from graphkd.kernels.precision import wide
 
 
@@ -48,20 +47,11 @@ def nkd_reference(
     knowledge = wide(teacher.detach()).to(logits.dtype)
     log_q = of_class(F.log_softmax(logits, dim=-1), number)
     p = of_class(F.softmax(knowledge, dim=-1), number)
-    others = _others_part(logits / temperature, knowledge / temperature, number)
-    return labelled_mean(gamma * temperature**2 * others - p * log_q, number)
-
-
-def _others_part(logits: Tensor, softened: Tensor, number: Tensor) -> Tensor:
-    """Compute -sum_{c != y} ph_c log qh_c of each row."""
-    own = is_class(logits, number)
-    if logits.shape[-1] == 1:
-        return torch.zeros_like(logits[:, 0])
-    log_q = F.log_softmax(logits.masked_fill(own, float("-inf")), dim=-1)
-    p = F.softmax(softened.masked_fill(own, float("-inf")), dim=-1)
-    # no number at all where every other class is impossible
-    possible = softened.masked_fill(own, float("-inf")) > float("-inf")
-    return -(torch.where(possible, p, 0.0) * torch.where(possible, log_q, 0.0)).sum(dim=-1)
+    _, _, log_others_q = split_by_class(logits / temperature, number)
+    _, _, log_others_p = split_by_class(knowledge / temperature, number)
+    others = log_others_p.exp() * log_others_q.masked_fill(log_others_p == float("-inf"), 0.0)
+    rows = -p * log_q - gamma * temperature**2 * others.sum(dim=-1)
+    return labelled_mean(rows, number)
 
 
 def nkd(

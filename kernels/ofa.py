@@ -6,8 +6,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from graphkd.kernels.check import check_temperature, check_term
-from graphkd.kernels.labels import class_of, is_class, labelled_mean
+from graphkd.kernels.check import check_gamma, check_temperature, check_term
+from graphkd.kernels.labels import class_of, is_class, labelled_mean, of_class
 from graphkd.kernels.precision import wide
 
 
@@ -51,11 +51,13 @@ def ofa_reference(
     """
     check_term(student, teacher, label)
     check_temperature(temperature)
+    check_gamma(gamma)
     number = class_of(label)
     log_q = F.log_softmax(wide(student) / temperature, dim=-1)
     p = F.softmax(wide(teacher.detach()).to(log_q.dtype) / temperature, dim=-1)
-    others = p**gamma if nontarget_power else p
-    factor = torch.where(is_class(p, number), (1.0 + p) ** gamma - 1.0, others)
+    others = p**gamma if nontarget_power and gamma != 1.0 else p
+    target = (1.0 + of_class(p, number)) ** gamma - 1.0
+    factor = torch.where(is_class(p, number), target.unsqueeze(-1), others)
     return labelled_mean(-(factor * log_q).sum(dim=-1), number)
 
 

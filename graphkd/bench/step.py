@@ -211,14 +211,14 @@ def page(rows: Sequence[Row]) -> str:
             "Written by `graphkd bench step --out FILE`; the last columns compare with the "
             "hand-written loop of the same case.",
             table(rows),
-            f"Measured on {_processor()} with Python {platform.python_version()}, {versions}.",
+            f"Measured on {processor()} with Python {platform.python_version()}, {versions}.",
             "## How",
             __doc__.strip(),
         )
     )
 
 
-def _processor() -> str:
+def processor() -> str:
     try:
         with open("/proc/cpuinfo", encoding="utf-8") as lines:
             return next(line.split(":")[1].strip() for line in lines if "model name" in line)

@@ -23,6 +23,7 @@ from graphkd.cli.common import (
     print_json,
     write_or_print,
 )
+from graphkd.errors import mistake
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -30,6 +31,25 @@ if TYPE_CHECKING:
     from graphkd.run import Result
 
 Run = Annotated[Path, Parameter(help="The folder of a run.")]
+Repeats = Annotated[
+    int | None,
+    Parameter(
+        validator=Number(gte=1),
+        help="step: measurements of each; the median counts. 9 by default.",
+    ),
+]
+Cases = Annotated[
+    list[str] | None,
+    Parameter(name="--case", negative="", help="kernels: number of a case; all by default."),
+]
+Targets = Annotated[
+    list[str] | None,
+    Parameter(
+        name="--target",
+        negative="",
+        help="machine-code: for which GPU, like sm_90; all by default.",
+    ),
+]
 
 
 def train(
@@ -134,18 +154,39 @@ def export(
 
 
 def bench(
-    what: Annotated[Literal["step"], Parameter(help="step: the schedule beside plain loops.")],
+    what: Annotated[
+        Literal["step", "kernels", "machine-code"],
+        Parameter(
+            help="step: the schedule beside plain loops. kernels: the kernels beside other "
+            "libraries. machine-code: what the kernels are compiled to, with no GPU."
+        ),
+    ],
     /,
     *,
-    repeats: Annotated[
-        int,
-        Parameter(validator=Number(gte=1), help="Measurements of each; the median counts."),
-    ] = 9,
-    out: Out = None,
+    repeats: Repeats = None,
+    case: Cases = None,
+    target: Targets = None,
+    out: Annotated[
+        Path | None, Parameter(name="--out", help="Where to write; kernels: a folder.")
+    ] = None,
     force: Force = False,
     as_json: Json = False,
 ) -> None:
-    """Measure the schedule beside hand-written loops and other frameworks."""
+    """Measure against hand-written loops and other libraries."""
+    settings = {"repeats": (repeats, "step"), "case": (case, "kernels")}
+    settings["target"] = (target, "machine-code")
+    for name, (value, owner) in settings.items():
+        if value is not None and what != owner:
+            raise mistake(f"bench {what} takes no --{name}; leave it out")
+    if what == "step":
+        _bench_step(repeats or 9, out, force=force, as_json=as_json)
+    elif what == "kernels":
+        _bench_kernels(case or [], out, force=force, as_json=as_json)
+    else:
+        _bench_machine_code(target or [], out, force=force, as_json=as_json)
+
+
+def _bench_step(repeats: int, out: Path | None, *, force: bool, as_json: bool) -> None:
     from graphkd.bench.step import measure_all, page, table
 
     found = measure_all(repeats=repeats)
@@ -153,6 +194,41 @@ def bench(
         print_json([row.as_dict() for row in found])
     else:
         write_or_print(table(found) if out is None else page(found), out, force=force)
+
+
+def _bench_kernels(cases: list[str], out: Path | None, *, force: bool, as_json: bool) -> None:
+    from rich.console import Console
+
+    from graphkd.bench.kernels import NO_GPU, measure_all
+    from graphkd.bench.kernels_files import check_free, write_all
+    from graphkd.bench.kernels_page import rich_table
+
+    if out is not None:
+        check_free(out, force=force)
+    found = measure_all(cases)
+    if found.device is None:
+        print(f"graphkd: {NO_GPU}", file=sys.stderr)
+    if as_json:
+        print_json(found.as_dict())
+    else:
+        Console().print(rich_table(found))
+    if out is not None:
+        for path in write_all(found, out):
+            # standard output holds the JSON alone
+            print(path, file=sys.stderr if as_json else sys.stdout)
+
+
+def _bench_machine_code(
+    targets: list[str], out: Path | None, *, force: bool, as_json: bool
+) -> None:
+    from graphkd.bench.machine_code import compile_shipped
+    from graphkd.bench.machine_code_page import page, table
+
+    rows = compile_shipped(targets)
+    if as_json:
+        print_json([row.as_dict() for row in rows])
+    else:
+        write_or_print(table(rows) if out is None else page(rows), out, force=force)
 
 
 COMMANDS: tuple[Callable[..., None], ...] = (train, resume, eval_, export, bench)
