@@ -5,7 +5,7 @@ from graphkd.kernels.cross_entropy import cross_entropy
 from graphkd.kernels.distance import cosine, l1, mse, smooth_l1
 from graphkd.kernels.dkd import dkd
 from graphkd.kernels.fidelity import accuracy_gap, agreement
-from graphkd.kernels.infonce import infonce
+from graphkd.kernels.infonce import ContrastProblem, ContrastValues, infonce, infonce_grouped
 from graphkd.kernels.kl import kl
 from graphkd.kernels.linear import Head, linear_kd
 from graphkd.kernels.logits import LogitLoss, kd_logits, kd_logits_grouped
@@ -20,6 +20,8 @@ __all__ = [
     "NKD",
     "OFA",
     "Contrast",
+    "ContrastProblem",
+    "ContrastValues",
     "CrossEntropy",
     "Head",
     "LogitLoss",
@@ -30,6 +32,7 @@ __all__ = [
     "cross_entropy",
     "dkd",
     "infonce",
+    "infonce_grouped",
     "kd_logits",
     "kd_logits_grouped",
     "kl",

@@ -9,6 +9,7 @@ import torch.distributed as dist
 from torch import Tensor, nn
 
 from graphkd.kernels.infonce import infonce
+from graphkd.kernels.infonce_reference import Anchor, ContrastProblem
 
 # log 100 less a little, so that its exponential in float32 does not round to above 100
 _MAX_LOG_SCALE = 4.60517
@@ -23,7 +24,13 @@ class Contrast(nn.Module):
     """
 
     def __init__(
-        self, *, temperature: float, learnable: bool, symmetric: bool, gather: bool
+        self,
+        *,
+        temperature: float,
+        learnable: bool,
+        symmetric: bool,
+        gather: bool,
+        anchor: Anchor = "student",
     ) -> None:
         """Set the temperature to start from.
 
@@ -31,12 +38,15 @@ class Contrast(nn.Module):
             temperature: tau, no unit, at least 0.01.
             learnable: tau is trained.
             symmetric: both directions, see `infonce`.
-            gather: the knowledge of the other processes serves as bank.
+            gather: the knowledge of the other processes serves as bank; not looked at with anchor
+                "knowledge", whose negatives are the students of its own process.
+            anchor: who looks for its own, see `infonce`.
         """
         super().__init__()
         self.temperature = temperature
         self.symmetric = symmetric
         self.gather = gather
+        self.anchor = anchor
         self.log_scale = nn.Parameter(torch.tensor([-math.log(temperature)])) if learnable else None
 
     @property
@@ -64,20 +74,39 @@ class Contrast(nn.Module):
         Returns:
             "", nats.
         """
-        return infonce(
-            student,
-            teacher,
+        return infonce(**self.problem(student, teacher, index)._asdict())
+
+    def problem(
+        self, student: Tensor, teacher: Tensor, index: Tensor | None = None
+    ) -> ContrastProblem:
+        """Give what `forward` would compute as data, for `infonce_grouped`.
+
+        Args:
+            student: see `forward`.
+            teacher: see `forward`.
+            index: see `forward`.
+        """
+        teacher = teacher.detach()
+        # autocast may have made one of them half precision
+        dtype = torch.promote_types(student.dtype, teacher.dtype)
+        bank = self._elsewhere(teacher)
+        return ContrastProblem(
+            student=student.to(dtype),
+            knowledge=teacher.to(dtype),
             scale=self.scale,
-            bank=self._elsewhere(teacher),
+            bank=None if bank is None else bank.to(dtype),
             symmetric=self.symmetric,
             index=index,
             bank_index=None if index is None else self._elsewhere(index),
+            anchor=self.anchor,
         )
 
     def _elsewhere(self, own: Tensor) -> Tensor | None:
         """Fetch what the other processes hold, None where there are none."""
         # on the meta device, where shapes are inferred, there is nothing to send
-        if not self.gather or own.is_meta or not dist.is_available() or not dist.is_initialized():
+        if self.anchor == "knowledge" or not self.gather or own.is_meta:
+            return None
+        if not dist.is_available() or not dist.is_initialized():
             return None
         if dist.get_world_size() == 1:
             return None
@@ -88,4 +117,5 @@ class Contrast(nn.Module):
 
     def extra_repr(self) -> str:
         """Show the settings in the module's text."""
-        return f"temperature={self.temperature}, symmetric={self.symmetric}, gather={self.gather}"
+        settings = f"temperature={self.temperature}, symmetric={self.symmetric}"
+        return f"{settings}, gather={self.gather}, anchor={self.anchor}"

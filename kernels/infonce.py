@@ -2,86 +2,29 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
-from graphkd.kernels.precision import no_autocast, wide
+from graphkd.kernels.infonce_autograd import infonce_by_kernels
+from graphkd.kernels.infonce_checks import check_group, check_problem
+from graphkd.kernels.infonce_group import has_kernel
+from graphkd.kernels.infonce_reference import (
+    Anchor,
+    ContrastProblem,
+    ContrastValues,
+    grouped_reference,
+    infonce_reference,
+)
 
-# under the root of a norm, so that a zero vector has a direction (zero) and a finite gradient
-_EPS = 1e-12
-
-
-def infonce_reference(
-    student: Tensor,
-    knowledge: Tensor,
-    *,
-    scale: Tensor | float,
-    bank: Tensor | None = None,
-    symmetric: bool = False,
-    index: Tensor | None = None,
-    bank_index: Tensor | None = None,
-) -> Tensor:
-    """Say in plain PyTorch what the kernel must compute.
-
-    With u(x) = x / sqrt(|x|^2 + 1e-12), k the knowledge followed by the bank and
-    S_nm = scale * <u(student_n), u(k_m)>, it is the mean over n of
-
-        -log( exp S_nn / sum_m exp S_nm )
-
-    Symmetric takes the mean of this and of the other direction, in which each row of the knowledge
-    finds its student among the students; the bank has no part in that. One row without a bank
-    gives 0, an empty batch too.
-
-    Args:
-        student: "b d".
-        knowledge: "b d", row n belongs to student n; detached.
-        scale: "" or "1", 1 / temperature, no unit, above 0; a gradient flows into a tensor.
-        bank: "m d", further knowledge that belongs to none of the students; detached.
-        symmetric: take both directions.
-        index: "b", numbers of the samples; a pair of equal numbers off the diagonal is no negative
-            and is left out.
-        bank_index: "m", those of the bank; without it nothing of the bank is left out.
-
-    Returns:
-        "", nats, float32 whatever autocast says (float64 for float64 inputs).
-
-    Raises:
-        ValueError: the shapes of student and knowledge differ.
-    """
-    if student.shape != knowledge.shape:
-        raise ValueError(
-            f"student is {tuple(student.shape)} but knowledge is {tuple(knowledge.shape)}; "
-            'both must be the same "b d"'
-        )
-    queries = _unit(wide(student))
-    keys = knowledge if bank is None else torch.cat([knowledge, bank.to(knowledge.dtype)])
-    keys = _unit(wide(keys.detach()).to(queries.dtype))
-    with no_autocast(student):
-        logits = (queries * scale) @ keys.T
-    if index is not None:
-        repeated = _repeated(index, bank_index, num_columns=len(keys))
-        logits = logits.masked_fill(repeated, float("-inf"))
-    loss = _diagonal_cross_entropy(logits)
-    if symmetric:
-        loss = (loss + _diagonal_cross_entropy(logits[:, : len(student)].T)) / 2
-    return loss
-
-
-def _unit(x: Tensor) -> Tensor:
-    return x * torch.rsqrt(x.square().sum(dim=-1, keepdim=True) + _EPS)
-
-
-def _repeated(index: Tensor, bank_index: Tensor | None, *, num_columns: int) -> Tensor:
-    if bank_index is None:
-        bank_index = index.new_full((num_columns - len(index),), -1)
-    same = index[:, None] == torch.cat([index, bank_index])
-    return same.fill_diagonal_(False)
-
-
-def _diagonal_cross_entropy(logits: Tensor) -> Tensor:
-    own = torch.arange(len(logits), device=logits.device)
-    return F.cross_entropy(logits, own, reduction="sum") / max(len(logits), 1)
+__all__ = [
+    "ContrastProblem",
+    "ContrastValues",
+    "infonce",
+    "infonce_grouped",
+    "infonce_reference",
+]
 
 
 def infonce(
@@ -93,14 +36,116 @@ def infonce(
     symmetric: bool = False,
     index: Tensor | None = None,
     bank_index: Tensor | None = None,
+    label: Tensor | None = None,
+    bank_label: Tensor | None = None,
+    knowledge_gradient: bool = False,
+    anchor: Anchor = "student",
 ) -> Tensor:
-    """Compute `infonce_reference`."""
-    return infonce_reference(
+    """Compute `infonce_reference`, on a GPU without the matrix of all pairs in memory.
+
+    The kernels compute float32, float16 and bfloat16 at widths up to 512; all else is computed by
+    the reference. Their products take the vectors as they are and keep sums in float32; products of
+    float32 vectors are exact to about 21 bits. The same call gives the same bits every time.
+
+    Args:
+        student: "b d".
+        knowledge: "b d", row n belongs to student n; no gradient unless `knowledge_gradient`.
+        scale: "" or "1", 1 / temperature, no unit, above 0; a gradient flows into a tensor.
+        bank: "m d", further knowledge that belongs to none of the students; no gradient.
+        symmetric: take both directions.
+        index: "b", int64, numbers of the samples; equal ones off the diagonal are left out.
+        bank_index: "m", int64, those of the bank.
+        label: "b", int64; pairs of equal labels are positives. A negative label equals none.
+        bank_label: "m", int64, those of the bank.
+        knowledge_gradient: the gradient flows into the knowledge too.
+        anchor: who looks for its own.
+
+    Returns:
+        "", nats, float32 (float64 for float64 inputs).
+
+    Raises:
+        ValueError: an argument does not fit the others.
+    """
+    problem = ContrastProblem(
         student,
         knowledge,
-        scale=scale,
-        bank=bank,
-        symmetric=symmetric,
-        index=index,
-        bank_index=bank_index,
+        scale,
+        bank,
+        symmetric,
+        index,
+        bank_index,
+        label,
+        bank_label,
+        knowledge_gradient,
+        anchor,
     )
+    check_problem(problem)
+    if has_kernel(problem):
+        return infonce_by_kernels([problem], (1.0,)).total
+    return infonce_reference(**problem._asdict())
+
+
+def infonce_grouped(
+    problems: Sequence[ContrastProblem],
+    *,
+    weights: Tensor | Sequence[float] | None = None,
+) -> ContrastValues:
+    """Compute sum_i weight_i * loss_i of several InfoNCE problems, many in one launch.
+
+    Problems share launches that agree in dtype, width, direction and in which optional arguments
+    they have; their sizes and scales may differ.
+
+    Args:
+        problems: at least one, see `infonce`; all on one device.
+        weights: "problems", float32, a gradient flows into it, or numbers; 1 without.
+
+    Returns:
+        The sum, from which gradients flow, and the losses, detached.
+
+    Raises:
+        ValueError: an argument does not fit the others.
+    """
+    problems = tuple(problems)
+    if weights is not None and not isinstance(weights, Tensor):
+        weights = tuple(weights)
+    check_group(problems, weights)
+    by_kernels = [number for number, each in enumerate(problems) if has_kernel(each)]
+    if len(by_kernels) == len(problems):
+        numbers = (1.0,) * len(problems) if weights is None else weights
+        return infonce_by_kernels(problems, numbers)
+    if not by_kernels:
+        return grouped_reference(problems, weights=_as_tensor(weights, problems))
+    return _mixed(problems, weights)
+
+
+def _as_tensor(
+    weights: Tensor | Sequence[float] | None, problems: Sequence[ContrastProblem]
+) -> Tensor | None:
+    if weights is None or isinstance(weights, Tensor):
+        return weights
+    return torch.tensor(weights, dtype=torch.float32, device=problems[0].student.device)
+
+
+def _mixed(
+    problems: tuple[ContrastProblem, ...],
+    weights: Tensor | tuple[float, ...] | None,
+) -> ContrastValues:
+    """Compute problems of which some have no kernel."""
+    weights = (1.0,) * len(problems) if weights is None else weights
+    values: dict[int, Tensor] = {}
+    totals = []
+    for by_kernels in (True, False):
+        numbers = [n for n, each in enumerate(problems) if has_kernel(each) == by_kernels]
+        chosen = [problems[number] for number in numbers]
+        if isinstance(weights, Tensor):
+            parts: Tensor | list[float] = torch.stack([weights[number] for number in numbers])
+        else:
+            parts = [weights[number] for number in numbers]
+        if by_kernels:
+            total, found = infonce_by_kernels(chosen, parts)
+        else:
+            total, found = grouped_reference(chosen, weights=_as_tensor(parts, chosen))
+        totals.append(total)
+        values |= dict(zip(numbers, found, strict=True))
+    ordered = [values[number] for number in range(len(problems))]
+    return ContrastValues(totals[0] + totals[1], torch.stack(ordered))

@@ -49,7 +49,10 @@ def takes_kernel(*tensors: Tensor) -> bool:
     """
     if _interpreted:
         return True
-    return all(each.is_cuda for each in tensors) and _can_launch(tensors[0].device)
+    if not all(each.is_cuda for each in tensors):
+        return False
+    # a graph is made of the operator, which chooses where it runs
+    return torch.compiler.is_compiling() or _can_launch(tensors[0].device)
 
 
 @cache

@@ -121,21 +121,21 @@ class _Chunked(torch.autograd.Function):
     ) -> tuple[Tensor, Tensor]:
         head = Head(hidden, weight, bias)
         total, values, gradients = in_chunks(head, terms, teachers, label, weights, scale, chunk)
-        ctx.save_for_backward(hidden, weight, bias)
-        ctx.given = (terms, teachers, label, weights)
-        ctx.gradients, ctx.scale = gradients, scale
+        # all of them freed by a backward, though the total may live on
+        ctx.save_for_backward(hidden, weight, bias, *gradients)
+        ctx.given, ctx.scale = (terms, teachers, label, weights), scale
         ctx.mark_non_differentiable(values)
         return total, values
 
     @staticmethod
     def backward(ctx: Any, incoming: Tensor, _: Tensor | None) -> tuple[Tensor | None, ...]:
-        own = ctx.saved_tensors
+        own, gradients = ctx.saved_tensors[:3], ctx.saved_tensors[3:]
         # true under create_graph: the gradient itself is to be differentiated
         if torch.is_grad_enabled():
             found = _differentiable(own, ctx.given, incoming)
         else:
             factor = incoming / ctx.scale.reshape(())
-            pairs = zip(ctx.gradients, own, strict=True)
+            pairs = zip(gradients, own, strict=True)
             found = [
                 None if made is None else (made * factor).to(each.dtype) for made, each in pairs
             ]

@@ -42,6 +42,7 @@ class InfoNCE:
             the students of its own process; there is nothing to gather then.
     """
 
+    fusion: ClassVar[str] = "infonce"
     ports: ClassVar = (
         Port("student", "b d"),
         Port("teacher", "b d"),

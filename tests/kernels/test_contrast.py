@@ -10,13 +10,12 @@ import torch
 import torch.distributed as dist
 
 from graphkd.kernels.contrast import Contrast
-from graphkd.kernels.infonce import infonce
+from graphkd.kernels.infonce import infonce, infonce_grouped
 
 
-def contrast(*, temperature=0.07, learnable=True, symmetric=False, gather=True):
-    return Contrast(
-        temperature=temperature, learnable=learnable, symmetric=symmetric, gather=gather
-    )
+def contrast(*, temperature=0.07, **settings):
+    given = {"learnable": True, "symmetric": False, "gather": True, **settings}
+    return Contrast(temperature=temperature, **given)
 
 
 def scale_of(module):
@@ -43,6 +42,34 @@ def test_it_is_infonce_at_its_temperature(symmetric, learnable):
         module(student, teacher, index),
         infonce(student, teacher, scale=5.0, symmetric=symmetric, index=index),
     )
+
+
+def test_each_teacher_row_may_look_for_its_student():
+    student, teacher = vectors(6, 4), vectors(6, 4, seed=1)
+    module = contrast(temperature=0.2, anchor="knowledge")
+    want = infonce(teacher, student, scale=5.0)
+    torch.testing.assert_close(module(student, teacher), want)
+
+
+def test_teacher_gets_no_gradient():
+    student, teacher = vectors(6, 4).requires_grad_(), vectors(6, 4, seed=1).requires_grad_()
+    contrast()(student, teacher).backward()
+    assert teacher.grad is None
+    assert student.grad is not None
+
+
+def test_precisions_that_autocast_mixes_meet_in_the_wider():
+    student, teacher = vectors(6, 4).bfloat16(), vectors(6, 4, seed=1)
+    module = contrast()
+    assert torch.equal(module(student, teacher), module(student.float(), teacher))
+
+
+def test_its_problem_is_what_it_computes():
+    student, teacher, index = vectors(6, 4), vectors(6, 4, seed=1), torch.arange(6) // 2
+    modules = [contrast(symmetric=True), contrast(temperature=0.5)]
+    problems = [module.problem(student, teacher, index) for module in modules]
+    values = torch.stack([module(student, teacher, index).detach() for module in modules])
+    torch.testing.assert_close(infonce_grouped(problems).values, values)
 
 
 def test_learnt_temperature():
@@ -93,7 +120,9 @@ def test_temperature_survives_a_state_dict():
 
 
 def test_settings_are_shown():
-    assert repr(contrast()) == "Contrast(temperature=0.07, symmetric=False, gather=True)"
+    assert repr(contrast()) == (
+        "Contrast(temperature=0.07, symmetric=False, gather=True, anchor=student)"
+    )
 
 
 def batch():
@@ -121,7 +150,12 @@ def work(rank, folder):
     dist.destroy_process_group()
 
 
-CASES = {"one": {}, "two": {"symmetric": True}, "alone": {"gather": False}}
+CASES = {
+    "one": {},
+    "two": {"symmetric": True},
+    "alone": {"gather": False},
+    "teacher": {"anchor": "knowledge"},
+}
 
 
 def test_knowledge_of_two_processes_is_a_bank(tmp_path):
@@ -137,7 +171,9 @@ def test_knowledge_of_two_processes_is_a_bank(tmp_path):
         for name, settings in CASES.items():
             learner = student[own].clone().requires_grad_()
             module = contrast(**settings)
-            gathers = settings.get("gather", True)
+            anchor = settings.get("anchor", "student")
+            # who looks among the students has the same batch whatever others have
+            gathers = settings.get("gather", True) and anchor == "student"
             value = infonce(
                 learner,
                 teacher[own],
@@ -146,6 +182,7 @@ def test_knowledge_of_two_processes_is_a_bank(tmp_path):
                 bank=teacher[others] if gathers else None,
                 index=index[own],
                 bank_index=index[others] if gathers else None,
+                anchor=anchor,
             )
             want = value_and_gradients(value, learner, module.get_parameter("log_scale"))
             assert all(map(torch.equal, results[name], want))

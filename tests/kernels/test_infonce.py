@@ -94,6 +94,50 @@ def test_equal_samples_in_the_bank_by_hand():
     torch.testing.assert_close(got, torch.tensor(math.log(8 / 3)))
 
 
+def test_several_positives_by_hand():
+    # exp of the scores is [[3, 1, 3], [1, 3, 1], [3, 1, 3]]; rows 0 and 2 are positives of each
+    # other: log 7 - log 3 each; row 1 has only itself: log 5 - log 3
+    all_three = torch.tensor([X, Y, X])
+    got = infonce_reference(all_three, all_three, scale=LOG_3, label=torch.tensor([4, 5, 4]))
+    torch.testing.assert_close(got, torch.tensor((2 * math.log(7 / 3) + math.log(5 / 3)) / 3))
+    # rows 0 and 1 instead: log 7 - log(3) / 2 and log 5 - log(3) / 2; row 2 has no label
+    got = infonce_reference(all_three, all_three, scale=LOG_3, label=torch.tensor([4, 4, -1]))
+    want = (math.log(7) + math.log(5) - math.log(3) + math.log(7 / 3)) / 3
+    torch.testing.assert_close(got, torch.tensor(want))
+
+
+def test_positives_in_the_bank_by_hand():
+    # exp of the scores is [[3, 1, 3, 1], [1, 3, 1, 3]]; both of the bank are positives of row 0
+    both, bank = torch.tensor([X, Y]), torch.tensor([X, Y])
+    got = infonce_reference(
+        both,
+        both,
+        scale=LOG_3,
+        bank=bank,
+        label=torch.tensor([7, -1]),
+        bank_label=torch.tensor([7, 7]),
+    )
+    # log 8 - (log 3 + log 3 + log 1) / 3 and log 8 - log 3
+    want = (2 * math.log(8) - 5 / 3 * math.log(3)) / 2
+    torch.testing.assert_close(got, torch.tensor(want))
+
+
+def test_each_row_of_the_knowledge_looks_by_hand():
+    # exp of the scores is [[3, 1], [3, 1]]: columns find their own with 1/2
+    student, knowledge = torch.tensor([X, X]), torch.tensor([X, Y])
+    got = infonce_reference(student, knowledge, scale=LOG_3, anchor="knowledge")
+    torch.testing.assert_close(got, torch.tensor(math.log(2)))
+
+
+def test_gradient_of_the_knowledge():
+    student, knowledge = vectors(4, 3), vectors(4, 3, seed=1, grad=True)
+    value = infonce(student, knowledge, scale=5.0, knowledge_gradient=True)
+    (got,) = torch.autograd.grad(value, knowledge)
+    # the same with the sides changed
+    value = infonce(knowledge, student, scale=5.0, anchor="knowledge")
+    torch.testing.assert_close(got, torch.autograd.grad(value, knowledge)[0])
+
+
 @pytest.mark.parametrize("symmetric", [False, True])
 @pytest.mark.parametrize("scale", [1.0, 1 / 0.07, 100.0])
 @pytest.mark.parametrize("sizes", [(1, 1), (2, 3), (7, 10), (33, 17)])
@@ -186,7 +230,7 @@ def test_scale_may_be_a_number_or_a_tensor(scale):
 def test_teacher_gets_no_gradient():
     student, knowledge = vectors(4, 3, grad=True), vectors(4, 3, seed=1, grad=True)
     bank = vectors(2, 3, seed=2, grad=True)
-    infonce(student, knowledge, scale=5.0, bank=bank, symmetric=True).backward()
+    infonce_reference(student, knowledge, scale=5.0, bank=bank, symmetric=True).backward()
     assert knowledge.grad is None
     assert bank.grad is None
     assert student.grad is not None

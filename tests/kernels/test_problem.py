@@ -43,7 +43,7 @@ REFUSED = {
     "terms[0]: gamma is 0.0, not above 0; try 1.0": {"terms": [OFA(gamma=0.0)]},
     "terms[0]: teacher is 1, but there are 1 teachers, counted from 0": {"terms": [KL(1)]},
     "terms[0]: direction is 'back', not one of forward, reverse, jensen_shannon; try forward": {
-        "terms": [KL(direction="back")]
+        "terms": [KL(direction="back")]  # type: ignore[arg-type]
     },
     "weights must be 2 numbers, one a term; there are 1": {"weights": [1.0]},
     "weights must be (2,) float32, one a term; it is (3,) float32": {"weights": torch.ones(3)},

@@ -11,7 +11,6 @@ import graphkd.component.registry as registry
 from graphkd.blueprint import loads
 from graphkd.compile import compile_blueprint
 from graphkd.component import Port, component, names
-from graphkd.components.losses import InfoNCE
 from graphkd.kernels.launch import interpreted
 from graphkd.run.evaluate import evaluate
 from graphkd.run.session import start_session
@@ -108,8 +107,7 @@ def test_the_ramp_is_followed():
     torch.testing.assert_close(weight, torch.tensor([0.1, 0.55, 0.2, 1.0]))
 
 
-def test_families_side_by_side(monkeypatch):
-    monkeypatch.setattr(InfoNCE, "fusion", "infonce", raising=False)
+def test_families_side_by_side():
     flows = """\
 flows:
   - {from: data.label, to: student.logits, loss: cross_entropy}
