@@ -39,7 +39,7 @@ def cross_entropy_reference(
     log_probability = F.log_softmax(logits, dim=-1)
     # the operator behind F.nll_loss also counts the labelled rows, which saves two operations
     total, num_labelled = torch.ops.aten.nll_loss_forward.default(
-        log_probability, label, None, _SUM, UNLABELLED
+        log_probability, label.long(), None, _SUM, UNLABELLED
     )
     if label_smoothing:
         uniform = log_probability.mean(dim=-1).masked_fill(label == UNLABELLED, 0.0).sum()

@@ -221,6 +221,8 @@ def differentiate_reference(
 ) -> list[Tensor | None]:
     """Compute the inputs' gradients in a way that has a gradient itself."""
     others, layout, numbers, *_ = packed
+    # one may come from another, whose gradient by that way autograd adds itself
+    inputs = [each.view_as(each) for each in inputs]
     problems, weights = unpack(inputs, others, layout, numbers)
     if not isinstance(weights, Tensor):
         weights = problems[0].student.new_tensor(weights, dtype=torch.float32)

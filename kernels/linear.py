@@ -43,18 +43,29 @@ def linear_kd_reference(
     weights: Sequence[float] | Tensor | None = None,
 ) -> LogitLoss:
     """Say in plain PyTorch what `linear_kd` must compute: all logits, then `kd_logits`."""
-    logits, knowledge = _logits(student), [_logits(each).detach() for each in teachers]
+    logits, knowledge = _wide_logits(student), [_wide_logits(each).detach() for each in teachers]
     return LogitLoss(*weighted_sum([LogitProblem(logits, terms, knowledge, label)], weights))
 
 
-def _logits(head: Head) -> Tensor:
+def _wide_logits(head: Head) -> Tensor:
     """Compute logits in float32 at least: what was rounded once does not come back."""
     hidden, weight, bias = head
-    if hidden.is_cuda and hidden.dtype in (torch.float16, torch.bfloat16):
-        logits = torch.mm(hidden, weight.T, out_dtype=torch.float32)
-        return logits if bias is None else logits + bias
+    weight = weight.to(hidden.dtype)
     with no_autocast(hidden):
         return F.linear(wide(hidden), wide(weight), None if bias is None else wide(bias))
+
+
+def _logits(head: Head) -> Tensor:
+    """Compute the same, without autograd, by products of half precision where they are fast."""
+    hidden, weight, bias = head
+    if not _multiplies_halves(hidden):
+        return _wide_logits(head)
+    logits = torch.mm(hidden, weight.T, out_dtype=torch.float32)
+    return logits if bias is None else logits + bias
+
+
+def _multiplies_halves(hidden: Tensor) -> bool:
+    return hidden.is_cuda and hidden.dtype in (torch.float16, torch.bfloat16)
 
 
 def linear_kd(
@@ -74,7 +85,8 @@ def linear_kd(
     Gradients of the weight are summed in float32.
 
     Args:
-        student: gradients flow into all three tensors.
+        student: gradients flow into all three tensors. A float32 weight of hidden in half precision
+            is rounded to it for the products, as under autocast.
         terms: see `kd_logits`.
         teachers: a term names its teacher by the number in this list; of the student's number of
             rows and classes. No gradient flows into them.
@@ -99,8 +111,12 @@ def linear_kd(
         from graphkd.kernels.linear_op import by_operator
 
         return LogitLoss(*by_operator(student, terms, teachers, label, factors, scale, chunk))
+    # without autograd no gradient is computed either
+    learns = [
+        each if each is None or torch.is_grad_enabled() else each.detach() for each in student
+    ]
     arguments = (terms, teachers, label, factors, scale, chunk)
-    return LogitLoss(*_Chunked.apply(*student, *arguments))
+    return LogitLoss(*_Chunked.apply(*learns, *arguments))
 
 
 class _Chunked(torch.autograd.Function):
@@ -120,7 +136,9 @@ class _Chunked(torch.autograd.Function):
         chunk: int,
     ) -> tuple[Tensor, Tensor]:
         head = Head(hidden, weight, bias)
-        total, values, gradients = in_chunks(head, terms, teachers, label, weights, scale, chunk)
+        total, values, gradients = in_chunks(
+            head, terms, teachers, label, weights, scale, chunk, wanted=ctx.needs_input_grad[:3]
+        )
         # all of them freed by a backward, though the total may live on
         ctx.save_for_backward(hidden, weight, bias, *gradients)
         ctx.given, ctx.scale = (terms, teachers, label, weights), scale
@@ -150,7 +168,9 @@ def in_chunks(
     weights: Tensor,
     scale: Tensor,
     chunk: int,
-) -> tuple[Tensor, Tensor, tuple[Tensor, Tensor, Tensor | None]]:
+    *,
+    wanted: Sequence[bool] = (True, True, True),
+) -> tuple[Tensor, Tensor, list[Tensor | None]]:
     """Compute total, values, and the gradients of hidden, weight and bias, without autograd.
 
     Args:
@@ -161,17 +181,24 @@ def in_chunks(
         weights: "k", float32.
         scale: "" or "1", float32, what the gradients are multiplied with.
         chunk: rows at a time.
+        wanted: which of the gradients.
     """
-    hidden, weight, bias = head
-    by_hidden = torch.zeros_like(hidden)
-    by_weight = torch.zeros_like(weight, dtype=wide(weight[:0]).dtype)
-    by_bias = None if bias is None else torch.zeros_like(bias, dtype=by_weight.dtype)
-    values = by_weight.new_zeros(len(terms))
+    sums = [
+        torch.zeros_like(each, dtype=wide(each[:0]).dtype) if each is not None and want else None
+        for each, want in zip(head, wanted, strict=True)
+    ]
+    by_hidden, by_weight, by_bias = sums
+    if by_hidden is not None:
+        # written once, so that nothing is lost in the type it goes back in
+        by_hidden = torch.zeros_like(head.hidden)
+    head, *teachers = (_of_one_type(each) for each in (head, *teachers))
+    hidden = head.hidden
+    values = torch.zeros(len(terms), dtype=wide(hidden[:0]).dtype, device=hidden.device)
     for rows, share in _shares(len(hidden), terms, label, chunk, values):
         problem = LogitProblem(
-            _logits(Head(hidden[rows], weight, bias)),
+            _logits(head._replace(hidden=hidden[rows])),
             terms,
-            [_logits(Head(each.hidden[rows], each.weight, each.bias)) for each in teachers],
+            [_logits(each._replace(hidden=each.hidden[rows])) for each in teachers],
             None if label is None else label[rows],
         )
         _, part, by_logits = loss_and_gradient(
@@ -179,16 +206,23 @@ def in_chunks(
         )
         values += part * share
         with no_autocast(hidden):
-            by_hidden[rows] = by_logits @ weight
-            by_weight += _product(by_logits, hidden[rows])
+            if by_hidden is not None:
+                by_hidden[rows] = by_logits @ head.weight
+            if by_weight is not None:
+                by_weight += _product(by_logits, hidden[rows])
         if by_bias is not None:
             by_bias += by_logits.sum(dim=0, dtype=by_bias.dtype)
-    return (values * weights).sum(), values, (by_hidden, by_weight, by_bias)
+    return (values * weights).sum(), values, [by_hidden, by_weight, by_bias]
+
+
+def _of_one_type(head: Head) -> Head:
+    """Round the weight to the type of what goes in, once for all chunks."""
+    return head._replace(weight=head.weight.to(head.hidden.dtype))
 
 
 def _product(by_logits: Tensor, hidden: Tensor) -> Tensor:
     """Compute the gradient of the weight, in float32 at least."""
-    if hidden.is_cuda and hidden.dtype in (torch.float16, torch.bfloat16):
+    if _multiplies_halves(hidden):
         return torch.mm(by_logits.T, hidden, out_dtype=torch.float32)
     return wide(by_logits.T) @ wide(hidden)
 
@@ -265,7 +299,8 @@ def _check_head(name: str, head: Head) -> None:
     for part, each in (("weight", weight), ("bias", bias)):
         if each is not None and each.device != hidden.device:
             raise ValueError(f"{name}: {part} is on {each.device} but hidden is on {hidden.device}")
-    if weight.dtype != hidden.dtype:
+    # as under autocast: what goes in is of half precision, the weight that learns is not
+    if weight.dtype not in (hidden.dtype, wide(hidden[:0]).dtype):
         raise ValueError(
             f"{name}: weight is {described(weight)} but hidden is {described(hidden)}; "
             "give both the same type, as with weight.to(hidden.dtype)"

@@ -18,7 +18,7 @@ def weighted_sum(
 
     Args:
         problems: at least one.
-        weights: factor of each term of each problem in turn; None: all 1.
+        weights: factor of each term of each problem in turn; None: all 1; detached.
 
     Returns:
         The weighted sum, "", with its gradient, and the value of each term, "k", detached.
@@ -29,6 +29,8 @@ def weighted_sum(
         for term in each.terms
     ]
     parts = values
+    if isinstance(weights, Tensor):
+        weights = weights.detach()
     if weights is not None:
         parts = [value * weights[index] for index, value in enumerate(values)]
     total = parts[0]

@@ -109,7 +109,11 @@ def kd_logits_grouped(
         from graphkd.kernels.logit_op import by_operator
 
         return LogitLoss(*by_operator(problems, factors, scale))
-    total, values = _Fused.apply(problems, factors, scale, *(each.student for each in problems))
+    students = [each.student for each in problems]
+    if not torch.is_grad_enabled():
+        # no gradient is written then
+        students = [each.detach() for each in students]
+    total, values = _Fused.apply(problems, factors, scale, *students)
     return LogitLoss(total, values)
 
 
@@ -191,6 +195,8 @@ class _Fused(torch.autograd.Function):
 
 def _differentiable(ctx: Any, students: Sequence[Tensor], incoming: Tensor) -> list[Tensor | None]:
     """Compute the students' gradient in a way that has a gradient itself."""
+    # one may come from another, whose gradient by that way autograd adds itself
+    students = [each.view_as(each) for each in students]
     problems = [
         each._replace(student=student) for each, student in zip(ctx.problems, students, strict=True)
     ]

@@ -11,6 +11,7 @@ from torch import Tensor
 
 from graphkd.kernels.check import (
     check_device,
+    check_gamma,
     check_teacher,
     check_temperature,
     check_term,
@@ -79,8 +80,8 @@ def _check_settings(term: Term, *, num_teachers: int, has_label: bool) -> None:
     check_temperature(term.temperature)
     if isinstance(term, KL):
         check_direction(term.direction)
-    if isinstance(term, OFA) and not term.gamma > 0.0:
-        raise ValueError(f"gamma is {term.gamma}, not above 0; try 1.0")
+    if isinstance(term, OFA):
+        check_gamma(term.gamma)
     if not 0 <= term.teacher < num_teachers:
         raise ValueError(
             f"teacher is {term.teacher}, but there are {num_teachers} teachers, counted from 0"

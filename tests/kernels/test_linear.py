@@ -190,6 +190,30 @@ def test_half_precision(dtype, scale):
     agree([each.double() / scale for each in got[2:]], want[2:], relative=ROUNDED[dtype])
 
 
+@pytest.mark.parametrize("dtype", ROUNDED, ids=str)
+def test_wide_weight_of_half_precision_hidden(dtype):
+    student, given = problem(dtype=torch.float32)
+    student = student._replace(hidden=student.hidden.detach().to(dtype).requires_grad_())
+    got = solve(linear_kd, student, given, chunk=3)
+    rounded = student._replace(weight=student.weight.detach().to(dtype))
+    exact, exactly = widened(rounded, given)
+    agree(got, truth(exact, **exactly), relative=ROUNDED[dtype])
+    # what learns keeps its type, and the bits that half precision has not
+    assert [each.dtype for each in got[2:]] == [dtype, torch.float32, torch.float32]
+    assert not torch.equal(got[3], got[3].to(dtype).float())
+
+
+@pytest.mark.parametrize("frozen", (0, 1, 2))
+def test_what_is_frozen_gets_no_gradient(frozen):
+    student, given = problem()
+    parts = [each.detach().requires_grad_(index != frozen) for index, each in enumerate(student)]
+    student = Head(*parts)
+    want = solve(linear_kd_reference, student, given)
+    torch.testing.assert_close(solve(linear_kd, student, given, chunk=3), want)
+    linear_kd(student, **given).total.backward()
+    assert parts[frozen].grad is None
+
+
 def test_half_precision_by_the_kernel():
     # interpreted bfloat16 is not rounded but cut off
     student, given = problem(dtype=torch.float16)
@@ -547,9 +571,9 @@ REFUSED = {
     "teachers[0]: bias is on meta but hidden is on cpu": {
         "teachers": [Head(HIDDEN, WEIGHT, BIAS.to("meta"))]
     },
-    "student: weight is (10, 6) float32 but hidden is (4, 6) bfloat16; "
+    "student: weight is (10, 6) bfloat16 but hidden is (4, 6) float32; "
     "give both the same type, as with weight.to(hidden.dtype)": {
-        "student": Head(HIDDEN.bfloat16(), WEIGHT)
+        "student": Head(HIDDEN, WEIGHT.bfloat16())
     },
     'student must be floating point "b c"; it is (4, 10) int64': {
         "student": Head(HIDDEN.long(), WEIGHT.long())

@@ -382,6 +382,18 @@ class TestAutograd:
         first = self.gradient_of(self.loss(), create_graph=True)
         torch.testing.assert_close(found, self.gradient_of(first.square().sum()))
 
+    def test_gradient_of_the_gradient_where_one_student_comes_from_another(self):
+        def second():
+            other = self.student.square()
+            one = LogitProblem(self.student, [KL()], [self.teacher])
+            two = LogitProblem(other, [KL()], [self.teacher])
+            first = self.gradient_of(kd_logits_grouped([one, two]).total, create_graph=True)
+            return first, self.gradient_of(first.square().sum())
+
+        with interpreted():
+            found = second()
+        torch.testing.assert_close(found, second())
+
     def test_values_carry_no_gradient(self):
         with interpreted():
             made = kd_logits(self.student, [KL()], teachers=[self.teacher])
