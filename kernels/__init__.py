@@ -2,7 +2,7 @@
 
 from graphkd.kernels.contrast import Contrast
 from graphkd.kernels.cross_entropy import cross_entropy
-from graphkd.kernels.distance import cosine, l1, mse, smooth_l1
+from graphkd.kernels.distance import cosine, l1, mse, norm_and_direction, smooth_l1
 from graphkd.kernels.dkd import dkd
 from graphkd.kernels.fidelity import accuracy_gap, agreement
 from graphkd.kernels.infonce import ContrastProblem, ContrastValues, infonce, infonce_grouped
@@ -40,6 +40,7 @@ __all__ = [
     "linear_kd",
     "mse",
     "nkd",
+    "norm_and_direction",
     "ofa",
     "smooth_l1",
 ]

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import torch
 import torch.nn.functional as F
 from torch import Tensor
 
 from graphkd.kernels.precision import wide
+
+# the least length that a vector is divided by
+_EPS = 1e-12
 
 
 def mse(student: Tensor, teacher: Tensor) -> Tensor:
@@ -63,6 +67,30 @@ def cosine(student: Tensor, teacher: Tensor) -> Tensor:
         "", no unit, 0 to 2.
     """
     return 1.0 - F.cosine_similarity(*_pair(student, teacher), dim=-1).mean()
+
+
+def norm_and_direction(student: Tensor, teacher: Tensor, centre: Tensor) -> Tensor:
+    """Compute the mean over the rows with a centre of 1 - <s, c / |c|> / max(|s|, |t|).
+
+    Norms are at least 1e-12. Without any centre it is 0.
+
+    Args:
+        student: s, "b d".
+        teacher: t, "b d"; detached.
+        centre: c, "b d", a zero vector for none; detached.
+
+    Returns:
+        "", no unit, 0 to 2.
+    """
+    student, teacher = _pair(student, teacher)
+    _, centre = _pair(student, centre)
+    direction = F.normalize(centre, dim=-1, eps=_EPS)
+    length = torch.linalg.vector_norm(student, dim=-1)
+    least = torch.linalg.vector_norm(teacher, dim=-1).clamp(min=_EPS)
+    longer = torch.where(length >= least, length, least)
+    rows = 1.0 - (student * direction).sum(dim=-1) / longer
+    known = direction.any(dim=-1)
+    return torch.where(known, rows, 0.0).sum() / known.sum().clamp(min=1)
 
 
 def _pair(student: Tensor, teacher: Tensor) -> tuple[Tensor, Tensor]:

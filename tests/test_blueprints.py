@@ -24,7 +24,7 @@ def test_compiles_with_and_without_each_optimization(name):
     blueprint = load(name)
     assert blueprint.blueprint == name
     assert blueprint.about
-    for without in ((), ("prune",), ("share",)):
+    for without in ((), ("prune",), ("share",), ("fuse",)):
         assert compile_blueprint(blueprint, without=without).phases
 
 

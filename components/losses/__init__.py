@@ -7,6 +7,7 @@ from graphkd.components.losses.infonce import InfoNCE
 from graphkd.components.losses.kl import KL
 from graphkd.components.losses.l1 import L1
 from graphkd.components.losses.mse import MSE
+from graphkd.components.losses.nd import ND
 from graphkd.components.losses.nkd import NKD
 from graphkd.components.losses.ofa import OFA
 from graphkd.components.losses.smooth_l1 import SmoothL1
@@ -16,6 +17,7 @@ __all__ = [
     "KL",
     "L1",
     "MSE",
+    "ND",
     "NKD",
     "OFA",
     "Cosine",

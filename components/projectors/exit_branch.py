@@ -33,8 +33,8 @@ class ExitBranch:
     the class tokens, or of all tokens where there are none.
 
     Source: Hao, Guo, Han, Tang, Hu, Wang, Xu, "One-for-All: Bridge the Gap Between Heterogeneous
-    Architectures in Knowledge Distillation", 2023, arXiv 2310.19444, section 3.2; sizes and initial
-    weights are those of the authors' code, which takes one class token at most.
+    Architectures in Knowledge Distillation", 2023, arXiv 2310.19444; layers and initial weights are
+    those of the authors' code, which takes one class token at most.
 
     Attributes:
         stage: number of the stage that is read, 1 to 4.
@@ -109,19 +109,21 @@ class ExitBranch:
         )
 
     def _transformer(self, site: Site, outputs: int) -> nn.Module:
+        from torch import nn
+
         from graphkd.components.projectors.exit_branch_transformer import TransformerBranch
 
         source = site.source
-        if self.width is None and source.spatial is not None:
+        is_grid = source.spatial is not None
+        if self.width is None and is_grid:
             raise self._unknown_width(site, "that of the student's last feature")
         width = self.width if self.width is not None else source.channels
-        rows, columns = source.spatial or self._grid(site)
-        count = max(0, (min(rows, columns) // SIDE).bit_length() - 1)
-        self._check_merging(rows, columns, count=count)
+        grid = nn.Identity() if is_grid else self._grid(site)
+        count = self._mergings(site, grid)
         self._check_width(site, width, count=count)
         return TransformerBranch(
             source.channels,
-            rows=None if source.spatial is not None else rows,
+            grid=grid,
             prefix=self.prefix,
             mergings=count,
             width=width,
@@ -130,10 +132,14 @@ class ExitBranch:
             outputs=outputs,
         )
 
-    def _grid(self, site: Site) -> tuple[int, int]:
-        """Say what grid the tokens make; class tokens that are not told of leave none."""
-        rows = TokensToGrid(self.height, self.prefix).rows(site)
-        return rows, (site.source.shape[1] - self.prefix) // rows
+    def _grid(self, site: Site) -> nn.Module:
+        """Lay the patches out; class tokens that nobody told of leave no square."""
+        try:
+            return TokensToGrid(self.height, self.prefix).build(site)
+        except ComponentError as error:
+            raise ComponentError(
+                f"the patches of '{site.source}' make no grid: {error}", field=error.field
+            ) from error
 
     def _unknown_width(self, site: Site, meaning: str) -> ComponentError:
         return ComponentError(
@@ -141,27 +147,34 @@ class ExitBranch:
             field="width",
         )
 
-    def _check_merging(self, rows: int, columns: int, *, count: int) -> None:
-        """Refuse a grid of which a merging would leave half a patch."""
+    def _mergings(self, site: Site, grid: nn.Module) -> int:
+        """Count the mergings; refuse a grid of which one would leave half a patch."""
+        import torch
+
+        rows, columns = grid(torch.empty(site.source.shape, device="meta")).shape[2:]
+        count = max(0, (min(rows, columns) // SIDE).bit_length() - 1)
         part = 2**count
         if rows % part or columns % part:
-            fit = " and ".join(
-                f"{name}: {size // part * part}"
-                for name, size in (("height", rows), ("width", columns))
+            via = (
+                f"{{type: resize, height: {rows // part * part}, width: {columns // part * part}}}"
             )
-            times = "once" if count == 1 else f"{count} times"
+            steps = via if site.source.spatial is not None else f"tokens_to_grid and {via}"
+            also = "" if self.blocks else " and blocks: transformer in it"
             raise ComponentError(
-                f"a grid of {rows} x {columns} patches cannot be halved {times}; "
-                f"write resize with {fit} before exit_branch"
+                f"{rows} x {columns} patches are not merged 2 x 2 "
+                f"{'once' if count == 1 else f'{count} times'} without a rest; "
+                f"write {steps} before exit_branch{also}"
             )
+        return int(count)
 
     def _check_width(self, site: Site, width: int, *, count: int) -> None:
         channels = site.source.channels
         if width != channels and (count == 0 or self.prefix):
             reason = "nothing is merged on this grid" if count == 0 else "class tokens keep theirs"
+            mix = "linear" if site.source.spatial is None else "conv1x1"
             raise ComponentError(
-                f"width is {width}, but '{site.source}' has {channels} and {reason}; "
-                f"write width: {channels}, or linear before exit_branch",
+                f"width is {width}, but '{site.source}' has {channels} channels and {reason}; "
+                f"write width: {channels}, or {mix} before exit_branch",
                 field="width",
             )
         if width % HEADS:

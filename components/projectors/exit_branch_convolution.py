@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 from einops.layers.torch import Reduce
 from timm.layers.separable_conv import SeparableConvNormAct
 from torch import nn
@@ -34,7 +36,7 @@ def _trunk(channels: int, *, count: int, width: int) -> list[nn.Module]:
     if count == 0:
         return [nn.Conv2d(channels, width, 1)]
     sizes = [channels * 2**number for number in range(count)] + [width]
-    return [_halving(before, after) for before, after in zip(sizes, sizes[1:], strict=False)]
+    return [_halving(before, after) for before, after in pairwise(sizes)]
 
 
 def _halving(before: int, after: int) -> nn.Sequential:

@@ -16,7 +16,7 @@ class TransformerBranch(nn.Module):
 
     Args:
         channels: of the stage.
-        rows: of the grid that its tokens make; None where it is a grid.
+        grid: makes "b c h w" of the stage, without the class tokens.
         prefix: number of class tokens.
         mergings: how often 2 x 2 patches become one.
         width: of the blocks.
@@ -29,7 +29,7 @@ class TransformerBranch(nn.Module):
         self,
         channels: int,
         *,
-        rows: int | None,
+        grid: nn.Module,
         prefix: int,
         mergings: int,
         width: int,
@@ -38,7 +38,7 @@ class TransformerBranch(nn.Module):
         outputs: int,
     ) -> None:
         super().__init__()
-        self.rows = rows
+        self.grid = grid
         self.prefix = prefix
         self.mergings = nn.Sequential(*_mergings(channels, mergings, width))
         self.blocks = nn.Sequential(*(Block(width, num_heads=heads) for _ in range(depth)))
@@ -54,18 +54,14 @@ class TransformerBranch(nn.Module):
         Returns:
             "b outputs", logits.
         """
-        patches = rearrange(self.mergings(self._grid(stage)), "b h w d -> b (h w) d")
+        patches = self.mergings(rearrange(self.grid(stage), "b c h w -> b h w c"))
+        patches = rearrange(patches, "b h w d -> b (h w) d")
         if self.prefix:
             patches = torch.cat((stage[:, : self.prefix], patches), dim=1)
         tokens = self.blocks(patches)
         read = tokens[:, : self.prefix] if self.prefix else tokens
         logits: Tensor = self.classifier(reduce(read, "b n d -> b d", "mean"))
         return logits
-
-    def _grid(self, stage: Tensor) -> Tensor:
-        if self.rows is None:
-            return rearrange(stage, "b c h w -> b h w c")
-        return rearrange(stage[:, self.prefix :], "b (h w) d -> b h w d", h=self.rows)
 
 
 def _mergings(channels: int, count: int, width: int) -> list[nn.Module]:
