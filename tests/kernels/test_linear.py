@@ -15,9 +15,6 @@ from graphkd.kernels.linear import linear_kd_reference
 from graphkd.kernels.linear_op import linear_kd_operator
 from graphkd.kernels.terms import to_numbers
 
-# masked lanes hold anything; only the interpreter says so
-pytestmark = pytest.mark.filterwarnings("ignore::RuntimeWarning:triton.runtime.interpreter")
-
 ROWS, CLASSES, WIDTH = 7, 10, 6
 # one, some, with a rest; all; more than there are
 CHUNKS = (1, 3, ROWS, 100)

@@ -16,8 +16,6 @@ from graphkd.kernels.launch import interpreted
 from graphkd.kernels.logit_op import kd_logits_operator
 from graphkd.kernels.terms import from_numbers, to_numbers
 
-pytestmark = pytest.mark.filterwarnings("ignore::RuntimeWarning:triton.runtime.interpreter")
-
 TERMS = [CrossEntropy(0.1), KL(0, 2.0, "reverse"), OFA(1, 2.0, 1.5, False), DKD(0)]
 WEIGHTS = [0.5, 1.0, 2.0, 0.25]
 RUN = {"reference": contextlib.nullcontext, "kernel": interpreted}

@@ -11,8 +11,10 @@ from graphkd.components import projectors
 from graphkd.components.projectors import (
     MLP,
     Conv1x1,
+    ExitBranch,
     GridToTokens,
     Linear,
+    NDHead,
     Pool,
     Rearrange,
     Resize,
@@ -43,6 +45,16 @@ CASES = [
     pytest.param(Resize(mode="area"), (2, 3, 4, 4), (2, 5, 3, 2), (2, 3, 3, 2), id="area"),
     pytest.param(TokensToGrid(prefix=1), (2, 10, 5), None, (2, 5, 3, 3), id="tokens_to_grid"),
     pytest.param(GridToTokens(), (2, 5, 3, 4), None, (2, 12, 5), id="grid_to_tokens"),
+    pytest.param(NDHead(), (2, 3), (2, 5), (2, 5), id="nd_head"),
+    pytest.param(ExitBranch(2, width=6), (2, 3, 8, 8), (2, 5), (2, 5), id="exit_branch"),
+    pytest.param(
+        ExitBranch(4, prefix=1), (2, 197, 8), (2, 5), (2, 5), id="exit_branch-class_token"
+    ),
+    pytest.param(
+        ExitBranch(3, 12, "transformer"),
+        *((2, 4, 14, 14), (2, 5), (2, 5)),
+        id="exit_branch-grid_of_tokens",
+    ),
 ]
 cases = pytest.mark.parametrize(("projector", "before", "target", "after"), CASES)
 
