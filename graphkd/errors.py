@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from typing import TypeVar
 
 import attrs
+
+Given = TypeVar("Given")
+Made = TypeVar("Made")
 
 
 @attrs.frozen(order=True)
@@ -70,6 +74,25 @@ class BlueprintError(ValueError):
 def mistake(message: str, place: Place | None = None) -> BlueprintError:
     """Make the error for a single mistake."""
     return BlueprintError(Problem(message, place))
+
+
+def gather(make: Callable[[Given], Made], items: Iterable[Given]) -> list[Made]:
+    """Make something of each item, and tell the mistakes in all of them at once.
+
+    Raises:
+        BlueprintError: with the problems of every item.
+    """
+    made, errors = [], []
+    for item in items:
+        try:
+            made.append(make(item))
+        except BlueprintError as error:
+            errors.append(error)
+    if len(errors) == 1:
+        raise errors[0]
+    if errors:
+        raise BlueprintError([problem for error in errors for problem in error.problems])
+    return made
 
 
 def did_you_mean(word: str, known: Iterable[str], *, show: int = 12) -> str:

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from cyclopts import App, CycloptsError
 
 from graphkd import __version__
-from graphkd.cli import looking, making, running
+from graphkd.cli import comparing, looking, making, running
 from graphkd.errors import BlueprintError
 
 app = App(
@@ -18,7 +18,7 @@ app = App(
     version=__version__,
     help_format="plaintext",
 )
-for command in (*looking.COMMANDS, *running.COMMANDS, *making.COMMANDS):
+for command in (*looking.COMMANDS, *running.COMMANDS, *comparing.COMMANDS, *making.COMMANDS):
     name = command.__name__.removesuffix("_").replace("_", "-")
     app.command(command, name=name)
 

@@ -1,0 +1,147 @@
+"""The files of a comparison: numbers, a Markdown page, a picture, and a page of its own."""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+from collections.abc import Mapping
+from html import escape
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+from graphkd.errors import mistake
+from graphkd.inspect.comparison import METRICS, Comparison, comparison_data
+from graphkd.inspect.comparison_plot import comparison_svg
+from graphkd.inspect.comparison_table import caption, head, origin_line, remarks, rows
+from graphkd.inspect.text import one_line
+
+NUMBERS, PAGE, PICTURE, BROWSER = (
+    "comparison.json",
+    "comparison.md",
+    "comparison.svg",
+    "comparison.html",
+)
+FILES = (NUMBERS, PAGE, PICTURE, BROWSER)
+"""What a comparison writes."""
+
+_HTML = """<!doctype html>
+<html lang="en"><head><meta charset="utf-8"><title>{title}</title><style>
+:root {{ color-scheme: light dark; }}
+body {{ font: 15px/1.5 system-ui, sans-serif; max-width: 1080px; }}
+body {{ margin: 2rem auto; padding: 0 1rem; }}
+figure {{ margin: 1rem 0; overflow-x: auto; }} .wide {{ overflow-x: auto; }}
+table {{ border-collapse: collapse; }} td, th {{ padding: .2rem .9rem; text-align: right; }}
+td:first-child, th:first-child {{ text-align: left; }} th {{ border-bottom: 1px solid #868e96; }}
+pre {{ overflow-x: auto; padding: 1rem; border: 1px solid #868e9666; border-radius: 8px; }}
+</style></head><body>
+<h1>{title}</h1><p>{caption}</p>
+<div class="wide">{table}</div>{remarks}
+<figure>{picture}</figure>
+<h2>Seed by seed</h2><div class="wide">{seeds}</div>
+<h2>Where it comes from</h2><pre>{command}</pre><p>{origin}</p>
+</body></html>
+"""
+
+
+def write_comparison(found: Comparison, folder: Path) -> list[Path]:
+    """Write all files of a comparison into a folder that is there, each whole or not at all.
+
+    Returns:
+        The files.
+
+    Raises:
+        BlueprintError: one cannot be written.
+    """
+    texts = {
+        NUMBERS: json.dumps(strict(comparison_data(found)), indent=2),
+        PAGE: comparison_markdown(found),
+        PICTURE: comparison_svg(found),
+        BROWSER: comparison_html(found),
+    }
+    for name, text in texts.items():
+        draft = folder / f"{name}.tmp"
+        try:
+            draft.write_text(text + "\n", encoding="utf-8")
+            draft.replace(folder / name)
+        except OSError as error:
+            raise mistake(f"{folder / name}: cannot be written: {error.strerror}") from error
+    return [folder / name for name in texts]
+
+
+def strict(value: Any) -> Any:
+    """Write NaN and infinities as texts: they are no JSON."""
+    if isinstance(value, Mapping):
+        return {key: strict(each) for key, each in value.items()}
+    if isinstance(value, float) and not math.isfinite(value):
+        return str(value)
+    return value
+
+
+def comparison_markdown(found: Comparison) -> str:
+    """Write the table, the picture and where they come from as Markdown, without a title."""
+    names = head(found)
+    lines = [names, ("---", *["---:"] * (len(names) - 1)), *rows(found)]
+    cells = [[_marked(cell) for cell in line] for line in lines]
+    cells[1] = list(lines[1])
+    widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
+    table = "\n".join("| " + " | ".join(map(str.ljust, line, widths)) + " |" for line in cells)
+    return "\n\n".join(
+        [
+            table,
+            _marked(caption(found)),
+            *map(_marked, remarks(found)),
+            f"![{_marked(_title(found))}]({PICTURE})",
+            f"```sh\n{one_line(found.origin.command)}\n```",
+            _marked(origin_line(found)),
+        ]
+    )
+
+
+def _marked(text: str) -> str:
+    """Write a text so that Markdown takes it as it is; `_` within a word needs nothing."""
+    return re.sub(r"([\\`*|<>\[\]&]|(?<!\w)_|_(?!\w))", r"\\\1", one_line(text))
+
+
+def _title(found: Comparison) -> str:
+    return f"{', '.join(each.name for each in found.others())} beside {found.baseline}"
+
+
+def comparison_html(found: Comparison) -> str:
+    """Write a page that opens without a network."""
+    table = [_cells("th", head(found)), *(_cells("td", row) for row in rows(found))]
+    return _HTML.format(
+        title=_escaped(_title(found)),
+        caption=_escaped(caption(found)),
+        table=f"<table>{''.join(table)}</table>",
+        remarks="".join(f"<p>{_escaped(each)}</p>" for each in remarks(found)),
+        picture=comparison_svg(found),
+        seeds=_seeds(found),
+        command=_escaped(found.origin.command),
+        origin=_escaped(origin_line(found)),
+    )
+
+
+def _escaped(text: str) -> str:
+    return escape(one_line(text))
+
+
+def _cells(tag: str, texts: tuple[str, ...]) -> str:
+    return f"<tr>{''.join(f'<{tag}>{_escaped(text)}</{tag}>' for text in texts)}</tr>"
+
+
+def _seeds(found: Comparison) -> str:
+    """Write every measure of every run, each run linked to its own page."""
+    lines = [_cells("th", ("run", *(metric.title for metric in METRICS.values())))]
+    for entry in found.entries:
+        for seed in found.seeds:
+            run = _escaped(f"{entry.name}, seed {seed}")
+            if seed in entry.reports:
+                run = f'<a href="{escape(quote(entry.reports[seed]))}">{run}</a>'
+            measures = entry.measures[seed]
+            values = "".join(
+                f"<td>{metric.text(measures[key])}</td>" for key, metric in METRICS.items()
+            )
+            lines.append(f"<tr><td>{run}</td>{values}</tr>")
+    return f"<table>{''.join(lines)}</table>"
