@@ -36,10 +36,19 @@ def scale_on_device(scale: float | Tensor, device: torch.device) -> Tensor:
 
 
 def numbers_on_device(numbers: tuple[float, ...], device: torch.device) -> Tensor:
-    """Give numbers as "n", float32."""
-    if torch.compiler.is_compiling():
+    """Give numbers as "n", float32, without waiting for the device where they were used before."""
+    # a tensor without memory, where only shapes are traced, is nothing to keep
+    if torch.compiler.is_compiling() or type(torch.empty(0)) is not Tensor:
         return torch.tensor(numbers, dtype=torch.float32, device=device)
+    if is_capturing(device):
+        # a graph holds no reference to what is kept here, and no copy from the host is captured
+        return torch.stack([torch.full((), each, device=device) for each in numbers])
     return _copied(numbers, device)
+
+
+def is_capturing(device: torch.device) -> bool:
+    """Say whether what is launched now becomes part of a CUDA graph."""
+    return device.type == "cuda" and torch.cuda.is_current_stream_capturing()
 
 
 @lru_cache(_KEPT)

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
+from graphkd.kernels.factors import numbers_on_device
 from graphkd.kernels.infonce_autograd import infonce_by_kernels
 from graphkd.kernels.infonce_checks import check_group, check_problem
 from graphkd.kernels.infonce_group import has_kernel
@@ -123,7 +124,7 @@ def _as_tensor(
 ) -> Tensor | None:
     if weights is None or isinstance(weights, Tensor):
         return weights
-    return torch.tensor(weights, dtype=torch.float32, device=problems[0].student.device)
+    return numbers_on_device(tuple(map(float, weights)), problems[0].student.device)
 
 
 def _mixed(

@@ -8,7 +8,8 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
-from graphkd.kernels.infonce_group import gradient_dtype, gradient_places, groups_of
+from graphkd.kernels.infonce_gradients import gradient_dtype, gradient_places
+from graphkd.kernels.infonce_group import groups_of
 from graphkd.kernels.infonce_plan import Results, plan
 from graphkd.kernels.infonce_reference import ContrastProblem, ContrastValues, grouped_reference
 

@@ -10,25 +10,17 @@ from torch import Tensor
 
 from graphkd.kernels.infonce_reference import ContrastProblem
 from graphkd.kernels.infonce_tiling import Chip, Tiling, chip_of, tiling_for
-from graphkd.kernels.launch import num_multiprocessors, takes_kernel
+from graphkd.kernels.launch import takes_kernel
 
 # arguments of a launch grow with the problems; more are cheaper as a second launch
 _MOST_PROBLEMS = 16
 _MOST_FEATURES = 4096
-_MOST_SPLITS = 64
 # up to here the root of an exponential times that of a log-sum-exp stays inside float32
 _MOST_SHARED_SCALE = 128.0
 # elements of the tile of a kernel that goes over rows
 _ROW_ELEMENTS = 8192
 # of what a row's or column's measures are: log of the sum, sum and number of positives
 _PLANES = 3
-
-
-class Jobs(NamedTuple):
-    """Problems, each seen from a side: 0 from the students, 1 from the knowledge."""
-
-    problems: tuple[int, ...]
-    sides: tuple[int, ...]
 
 
 class Group(NamedTuple):
@@ -206,64 +198,6 @@ def _clean(problem: ContrastProblem) -> ContrastProblem:
     return problem
 
 
-def jobs_from(group: Group, *sides: int) -> Jobs:
-    """See all problems of a group from these sides."""
-    numbers = range(len(group.problems))
-    return Jobs(
-        tuple(number for _ in sides for number in numbers),
-        tuple(side for side in sides for _ in numbers),
-    )
-
-
-def splits_of(group: Group, num_blocks: int, num_tiles: int) -> int:
-    """Choose among how many programs the columns of a block of rows are split.
-
-    Args:
-        group: problems of one form.
-        num_blocks: programs without a split.
-        num_tiles: steps of the longest loop without a split.
-    """
-    multiprocessors = num_multiprocessors(group.one.student.device)
-    resident = multiprocessors * max(1, 8 // group.tiling.warps)
-    return max(1, min(resident // num_blocks, num_tiles, _MOST_SPLITS))
-
-
-def starts_of(sizes: Sequence[int], block: int) -> tuple[tuple[int, ...], int]:
-    """Number the blocks of several lists.
-
-    Returns:
-        The first block of each, and how many there are.
-    """
-    starts, end = [], 0
-    for size in sizes:
-        starts.append(end)
-        end += ceil_div(size, block)
-    return tuple(starts), end
-
-
-def gradient_places(problems: Sequence[ContrastProblem]) -> tuple[list[tuple[int, ...]], int]:
-    """Lay the gradients of a group out in one flat tensor.
-
-    Returns:
-        For each problem the first element of the student's gradient and, where there is one, of
-        the knowledge's; and how many elements there are.
-    """
-    places, end = [], 0
-    for problem in problems:
-        size, num_features = problem.student.shape
-        each = size * num_features
-        count = 2 if problem.knowledge_gradient else 1
-        places.append(tuple(end + each * i for i in range(count)))
-        end += each * count
-    return places, end
-
-
-def gradient_dtype(dtype: torch.dtype) -> torch.dtype:
-    """Tell in which precision gradients are kept until the incoming gradient is known."""
-    # float16 would lose what a loss scale then multiplies
-    return torch.float32 if dtype == torch.float16 else dtype
-
-
 def power_of_2(number: int) -> int:
     """Round up to a power of 2."""
     return 1 << max(number - 1, 0).bit_length()
@@ -272,8 +206,3 @@ def power_of_2(number: int) -> int:
 def ceil_div(number: int, by: int) -> int:
     """Divide and round up."""
     return -(-number // by)
-
-
-def per_job(jobs: Jobs, values: Sequence[Any]) -> tuple[Any, ...]:
-    """Repeat what each problem has for each job."""
-    return tuple(values[number] for number in jobs.problems)

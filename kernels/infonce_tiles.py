@@ -1,4 +1,4 @@
-"""What the InfoNCE kernels share: which job a program has, and its tiles and masks."""
+"""What the InfoNCE kernels share: which job a program has, where its numbers lie, and its tiles."""
 
 # mypy: ignore-errors
 # pyright: basic
@@ -10,6 +10,8 @@ import triton.language as tl
 LOWEST = tl.constexpr(-1e30)
 # slopes are at most 1 and vectors have length 1: keeps both in float16's range
 UNIT_FACTOR = tl.constexpr(4096.0)
+LOG2_E = tl.constexpr(1.4426950408889634)
+LOG_2 = tl.constexpr(0.6931471805599453)
 
 
 @triton.jit
@@ -45,80 +47,8 @@ def tile(base, first, limit, at, D: tl.constexpr, WIDTH: tl.constexpr, ROWS: tl.
 
 
 @triton.jit
-def products(
-    x,
-    k,
-    vectors,
-    first_row,
-    size,
-    others,
-    first,
-    limit,
-    D: tl.constexpr,
-    STEP: tl.constexpr,
-    ROWS: tl.constexpr,
-    COLUMNS: tl.constexpr,
-    ACC: tl.constexpr,
-    PRECISION: tl.constexpr,
-):
-    """Multiply rows by columns, "r c", STEP features at a time; the first are there."""
-    s = tl.dot(x, tl.trans(k), input_precision=PRECISION, out_dtype=ACC)
-    if STEP < D:
-        for at in range(STEP, D, STEP):
-            a = tile(vectors, first_row, size, at, D, STEP, ROWS)
-            b = tile(others, first, limit, at, D, STEP, COLUMNS)
-            s = tl.dot(a, tl.trans(b), s, input_precision=PRECISION, out_dtype=ACC)
-    return s
-
-
-@triton.jit
-def column_bounds(size, bank_size, COLUMNS: tl.constexpr, BANK: tl.constexpr):
-    """Count the tiles that are not of the bank, and tell this split's first and last tile."""
-    own_tiles = tl.cdiv(size, COLUMNS)
-    tiles = own_tiles
-    if BANK:
-        tiles += tl.cdiv(bank_size, COLUMNS)
-    each = tl.cdiv(tiles, tl.num_programs(1))
-    begin = tl.program_id(1) * each
-    return own_tiles, begin, tl.minimum(begin + each, tiles)
-
-
-@triton.jit
-def column_numbers(t, own_tiles, size, bank_size, COLUMNS: tl.constexpr, BANK: tl.constexpr):
-    """Tell where a tile's columns are.
-
-    Returns:
-        Whether it is of the bank; its first column there; how many columns there are; how many of
-        those are not the bank's; and what makes the number of a column among all columns.
-    """
-    # interpreted, the number is one of Python's
-    t = tl.full((), 0, tl.int32) + t
-    in_bank = t >= own_tiles
-    first, limit, own_limit, shift = t * COLUMNS, size, size, 0
-    if BANK:
-        first = tl.where(in_bank, t - own_tiles, t) * COLUMNS
-        limit = tl.where(in_bank, bank_size, size)
-        own_limit = tl.where(in_bank, 0, size)
-        shift = tl.where(in_bank, size, 0)
-    return in_bank, first, limit, own_limit, shift
-
-
-@triton.jit
-def equal_pairs(
-    row_numbers,
-    own,
-    columns,
-    limit,
-    own_limit,
-    in_bank,
-    numbers,
-    bank_numbers,
-    BANK_NUMBERS: tl.constexpr,
-):
-    """Say which pairs off the diagonal have equal numbers, "r c"."""
-    known, place = columns < own_limit, numbers
-    if BANK_NUMBERS:
-        known, place = columns < limit, tl.where(in_bank, bank_numbers, numbers)
-    column_numbers = tl.load(place + columns, mask=known, other=-1)
-    equal = (row_numbers[:, None] == column_numbers[None, :]) & known[None, :]
-    return equal & (own == 0)
+def places(problem, side, pad):
+    """Tell where the numbers of a side's rows begin, "problems 2 pad", and those of its columns."""
+    mine = (problem * 2 + side).to(tl.int64) * pad
+    theirs = (problem * 2 + 1 - side).to(tl.int64) * pad
+    return mine, theirs

@@ -34,8 +34,19 @@ class Launch(NamedTuple):
     constants: dict[str, Any]
 
     def run(self) -> None:
-        """Start the kernel on the current stream."""
-        self.kernel[self.grid](*self.arguments, **self.constants)
+        """Start the kernel on the current stream of its tensors' device."""
+        # Triton itself looks at the current device only
+        with torch.cuda.device_of(_first_tensor(self.arguments)):
+            self.kernel[self.grid](*self.arguments, **self.constants)
+
+
+def _first_tensor(arguments: tuple[Any, ...]) -> Tensor:
+    for each in arguments:
+        if isinstance(each, tuple) and each:
+            each = each[0]
+        if isinstance(each, Tensor):
+            return each
+    raise AssertionError("a kernel without tensors")
 
 
 def takes_kernel(*tensors: Tensor) -> bool:

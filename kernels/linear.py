@@ -10,7 +10,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from graphkd.kernels.check import described
-from graphkd.kernels.factors import scale_on_device, weights_on_device
+from graphkd.kernels.factors import numbers_on_device, scale_on_device, weights_on_device
 from graphkd.kernels.labels import UNLABELLED
 from graphkd.kernels.logit_gradient import loss_and_gradient
 from graphkd.kernels.logit_reference import weighted_sum
@@ -155,7 +155,9 @@ class _Chunked(torch.autograd.Function):
             factor = incoming / ctx.scale.reshape(())
             pairs = zip(gradients, own, strict=True)
             found = [
-                None if made is None else (made * factor).to(each.dtype) for made, each in pairs
+                # a number on a GPU would take the type of half precision, which has no 65536
+                None if made is None else (wide(made) * factor).to(each.dtype)
+                for made, each in pairs
             ]
         return *found, None, None, None, None, None, None
 
@@ -234,13 +236,14 @@ def _shares(
     labelled: Tensor | None = None
     if label is not None and not label.is_floating_point():
         labelled = label.ne(UNLABELLED)
-    by_label = torch.tensor([needs_label(each) for each in terms], device=like.device)
+    needed = tuple(float(needs_label(each)) for each in terms)
+    by_label = numbers_on_device(needed, like.device) > 0
     for start in range(0, num_rows, chunk):
         rows = slice(start, min(start + chunk, num_rows))
         share = torch.full_like(like, (rows.stop - rows.start) / num_rows)
         if labelled is not None:
-            of_label = labelled[rows].sum() / labelled.sum().clamp(min=1)
-            share = torch.where(by_label, of_label.to(share.dtype), share)
+            of_label = labelled[rows].sum().to(share.dtype) / labelled.sum().clamp(min=1)
+            share = torch.where(by_label, of_label, share)
         yield rows, share
 
 

@@ -113,7 +113,7 @@ def _gradient(ctx: Any, incoming: list[Tensor | None]) -> tuple[Any, ...]:
     if incoming[0] is not None:
         factor = incoming[0] / scale.reshape(())
         of_weight, of_bias = ctx.dtypes
-        found[0] = (by_hidden * factor).to(by_hidden.dtype)
+        found[0] = (wide(by_hidden) * factor).to(by_hidden.dtype)
         found[1] = (by_weight * factor).to(of_weight)
         if by_bias:
             found[2] = (by_bias[0] * factor).to(of_bias)

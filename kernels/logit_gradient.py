@@ -39,9 +39,11 @@ def loss_and_gradient(
     if not takes_kernel(*(each.student for each in problems)):
         total, values = weighted_sum(problems, weights)
         return [total, values, *weighted_gradients(problems, weights, scale, dtype=dtype)]
-    given = operands(problems, weights.float())
+    given = operands(problems, weights)
     made = outputs(given, wanted=[True] * len(problems), dtype=dtype)
-    launches = plan(given, made, scale=scale)
+    # nothing that is kept may be made where a compiler owns the memory
+    counter = torch.zeros(1, dtype=torch.int32, device=scale.device)
+    launches = plan(given, made, scale=scale, counter=counter)
     # at once what autograd would leave to the backward: rows without a label
     launches += plan(given, made, scale=scale, expected=scale, mode=AGAIN)
     for each in launches:
@@ -151,8 +153,9 @@ def _dkd(logits: Tensor, knowledge: Tensor, number: Tensor, own: Tensor, term: D
 def _ofa(logits: Tensor, knowledge: Tensor, own: Tensor, term: OFA) -> Tensor:
     """Compute (q sum_c w_c - w) / T."""
     q = F.softmax(logits / term.temperature, dim=-1)
-    p = F.softmax(knowledge / term.temperature, dim=-1)
-    others = p**term.gamma if term.nontarget_power else p
+    log_p = F.log_softmax(knowledge / term.temperature, dim=-1)
+    p = log_p.exp()
+    others = (term.gamma * log_p).exp() if term.nontarget_power else p
     factor = torch.where(own, (1.0 + p) ** term.gamma - 1.0, others)
     return (factor.sum(dim=-1, keepdim=True) * q - factor) / term.temperature
 

@@ -33,7 +33,7 @@ def logit_kernel(
     ACC: tl.constexpr,
     MODE: tl.constexpr,
     MANY: tl.constexpr,
-    CLUSTER: tl.constexpr,
+    APART: tl.constexpr,
 ):
     """Compute all terms of all problems, and the students' gradient of the weighted sum."""
     sums = tl.zeros((WIDTH,), ACC)
@@ -80,8 +80,8 @@ def logit_kernel(
             )
     if MODE != AGAIN:
         tl.store(partials + tl.program_id(0) * WIDTH + tl.arange(0, WIDTH), sums)
-        if not CLUSTER:
-            # every thread's sums are stored before one of them says so
+        if not APART:
+            # every lane stores before one of them says so
             tl.debug_barrier()
             done = tl.atomic_add(counter, 1, sem="acq_rel")
             if done == tl.num_programs(0) - 1:
@@ -113,7 +113,7 @@ def logit_finish_kernel(
     ACC: tl.constexpr,
     MANY: tl.constexpr,
 ):
-    """Add up what clusters left, in a launch of its own."""
+    """Add up what programs left, in a launch of its own."""
     finish(
         weights,
         num_rows,

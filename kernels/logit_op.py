@@ -10,6 +10,7 @@ from torch import Tensor
 
 from graphkd.kernels.logit_gradient import loss_and_gradient
 from graphkd.kernels.logit_plan import accumulated
+from graphkd.kernels.precision import wide
 from graphkd.kernels.problem import LogitProblem
 from graphkd.kernels.terms import NUMBERS, from_numbers, to_numbers
 
@@ -117,7 +118,8 @@ def _gradient(ctx: Any, incoming: list[Tensor | None]) -> tuple[Any, ...]:
     found: list[Tensor | None] = [None] * len(gradients)
     if incoming[0] is not None:
         factor = incoming[0] / scale.reshape(())
-        found = [(each * factor).to(each.dtype) for each in gradients]
+        # a number on a GPU would take the type of half precision, which has no 65536
+        found = [(wide(each) * factor).to(each.dtype) for each in gradients]
     _, num_teachers, num_labels = ctx.lengths
     return found, [None] * num_teachers, [None] * num_labels, None, None, None, None
 

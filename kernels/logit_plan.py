@@ -5,13 +5,12 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from functools import cache
-from importlib.metadata import version
 from typing import Any, NamedTuple, get_args
 
 import torch
 from torch import Tensor
 
-from graphkd.kernels.factors import numbers_on_device
+from graphkd.kernels.factors import is_capturing, numbers_on_device
 from graphkd.kernels.kl import Direction
 from graphkd.kernels.labels import class_of
 from graphkd.kernels.launch import Launch, num_multiprocessors
@@ -37,6 +36,8 @@ _MANY = 128
 _TILE = 1024
 # elements of a warp, and blocks of threads of a cluster
 _ELEMENTS_OF_A_WARP, _CTAS = 256, 8
+# sums that one group of lanes stores, on every GPU
+_WIDEST_TOGETHER = 32
 # elements of one access in half precision
 _WIDE = 8
 # terms of a problem that are not many
@@ -175,6 +176,7 @@ def plan(
     expected: Tensor | None = None,
     mode: int = FIRST_TIME,
     clusters: bool | None = None,
+    counter: Tensor | None = None,
 ) -> list[Launch]:
     """Lay out the launch for some problems, and one to add up where clusters cannot.
 
@@ -185,6 +187,7 @@ def plan(
         expected: for AGAIN: what they were multiplied with before; None: whatever they were.
         mode: FIRST_TIME or AGAIN.
         clusters: whether blocks of threads may share a long row; by default where they can.
+        counter: "1", int32, 0, used by no other launch; one that is kept by default.
     """
     import triton.language as tl
 
@@ -204,9 +207,10 @@ def plan(
         "WIDTH": width,
         "ACC": tl.float64 if student.dtype == torch.float64 else tl.float32,
         "MODE": mode,
-        "MANY": min(_MANY, _power_of_2(num_programs)),
+        "MANY": _MANY,
         "enable_fp_fusion": True,
     }
+    apart = layout.num_ctas > 1 or width > _WIDEST_TOGETHER
     first = Launch(
         kernel=logit_kernel,
         grid=(num_programs,),
@@ -219,21 +223,21 @@ def plan(
             tuple(given.soft_labels),
             given.weights,
             scale,
-            numbers_on_device((_NEVER,), device) if expected is None else expected,
+            _expected(expected, scale, mode, device),
             num_rows,
             tuple(each.shape[1] for each in given.students),
             partials,
             made.results,
-            _counter(device),
+            _counter(device) if counter is None else counter,
         ),
         constants={
             **constants,
-            "CLUSTER": layout.num_ctas > 1,
+            "APART": apart,
             "num_warps": layout.num_warps,
             "num_ctas": layout.num_ctas,
         },
     )
-    if layout.num_ctas == 1 or mode == AGAIN:
+    if not apart or mode == AGAIN:
         return [first]
     arguments = (given.weights, num_rows, partials, num_programs, made.results)
     constants = {name: each for name, each in constants.items() if name != "MODE"}
@@ -284,7 +288,9 @@ def _has_clusters(device: torch.device) -> bool:
 
 @cache
 def _triton_version() -> tuple[int, int]:
-    major, minor, *_ = version("triton").split(".")
+    import triton
+
+    major, minor, *_ = triton.__version__.split(".")
     return int(major), int(minor)
 
 
@@ -370,8 +376,18 @@ def _power_of_2(count: int) -> int:
     return 1 << max(count - 1, 0).bit_length()
 
 
+def _expected(expected: Tensor | None, scale: Tensor, mode: int, device: torch.device) -> Tensor:
+    """Give what gradients were multiplied with before; the first time nobody reads it."""
+    if expected is not None:
+        return expected
+    return scale if mode == FIRST_TIME else numbers_on_device((_NEVER,), device)
+
+
 def _counter(device: torch.device) -> Tensor:
     """Give a counter at 0 that no launch on another stream uses; the kernel sets it back."""
+    if is_capturing(device):
+        # the graph's own, filled whenever it is replayed
+        return torch.zeros(1, dtype=torch.int32, device=device)
     stream = torch.cuda.current_stream(device).cuda_stream if device.type == "cuda" else 0
     return _counters(device, stream)
 

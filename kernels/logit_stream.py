@@ -196,7 +196,8 @@ def _chunk_probabilities(
     for i in tl.static_range(len(SUM)):
         if SUM[i][BASE] >= 0:
             # the factor brings the root to the sum at this temperature, between 1 / c and c
-            factor = tl.exp2(sums[SUM[i][BASE]] - sums[i] / SUM[i][EXPONENT])
+            root = tl.maximum(sums[i] / SUM[i][EXPONENT], LOWEST)
+            factor = tl.exp2(tl.maximum(sums[SUM[i][BASE]], LOWEST) - root)
             p = _power(found[SUM[i][BASE]] * column(factor), SUM[i][EXPONENT])
         else:
             x = _summed(s, teachers, row, start, inside, own, SPEC, ACC, SUM[i])

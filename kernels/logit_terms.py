@@ -77,20 +77,20 @@ def softmax(x):
 @triton.jit
 def probabilities(x, of_row):
     """Compute the same probabilities from the log2 sum."""
-    return tl.where(x > float("-inf"), tl.exp2(x - column(of_row)), 0.0)
+    return tl.where(x == float("-inf"), 0.0, tl.exp2(x - column(of_row)))
 
 
 @triton.jit
 def add_logs(a, b):
     """Compute log2(2^a + 2^b)."""
-    high = tl.maximum(a, b)
+    high = tl.maximum(a, b, propagate_nan=tl.PropagateNan.ALL)
     return high + tl.log2(1.0 + tl.exp2(tl.minimum(a, b) - tl.maximum(high, LOWEST)))
 
 
 @triton.jit
 def weighted(probability, difference):
     """Compute probability * difference, 0 where the probability is: there may stand inf - inf."""
-    return tl.where(probability > 0.0, probability * difference, 0.0)
+    return probability * tl.where(probability == 0.0, 0.0, difference)
 
 
 @triton.jit
@@ -156,10 +156,10 @@ def elements(
         else:
             target = tl.where(own, 1.0 - TERM[A], 0.0) + TERM[A] / C
             gradient = q - target
-        loss = tl.where(inside & (target > 0.0), -target * log_q, 0.0)
+        loss = tl.where(inside & (target != 0.0), -target * log_q, 0.0)
     elif TERM[KIND] == OFA:
         factor = ofa_factors(log_p, p, own, log_p_own, TERM)
-        loss = tl.where(inside & (factor > 0.0), -factor * log_q, 0.0)
+        loss = tl.where(inside & (factor != 0.0), -factor * log_q, 0.0)
         if TERM[MOMENT]:
             gradient = moment * q - factor
         else:

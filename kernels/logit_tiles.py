@@ -65,7 +65,8 @@ def row_values(sum_s, sum_t, whole_s, whole_t, own_s, own_t, TERM: tl.constexpr)
         )
         first, second = TERM[A] * (q_own - p_own), TERM[A] * (q_rest - p_rest)
     if TERM[KIND] == NKD:
-        first, second = whole_s, tl.exp2(own_t * LOG2_E - whole_t)
+        # above 0 only without a label, of which nothing is taken; 0 * inf is not 0
+        first, second = whole_s, tl.exp2(tl.minimum(own_t * LOG2_E - whole_t, 0.0))
         loss = second * (whole_s - own_s * LOG2_E)
     return sum_s, sum_t, moment, first, second, loss
 

@@ -13,12 +13,14 @@ from graphkd.kernels.launch import takes_kernel
 from graphkd.kernels.logit_plan import (
     AGAIN,
     Operands,
+    accumulated,
     operands,
     outputs,
     plan,
 )
 from graphkd.kernels.logit_reference import weighted_sum
-from graphkd.kernels.problem import LogitProblem, check_problem, check_weights
+from graphkd.kernels.precision import wide
+from graphkd.kernels.problem import LogitProblem, check_problem, check_together, check_weights
 from graphkd.kernels.terms import Term, reference
 
 
@@ -95,6 +97,7 @@ def kd_logits_grouped(
         raise ValueError("problems is empty; give at least one")
     for each in problems:
         check_problem(each)
+    check_together(problems, gradient_scale)
     check_weights(weights, sum(len(each.terms) for each in problems), problems[0].student)
     if not takes_kernel(*(each.student for each in problems)):
         return LogitLoss(*weighted_sum(problems, weights))
@@ -135,18 +138,20 @@ def _without_empty(
     full = [bool(each.student.numel()) for each in problems]
     kept = [place for place, index in enumerate(numbers) if full[index]]
     first = problems[0].student
-    values = first.new_zeros(len(numbers), dtype=torch.float32)
-    nothing = sum(each.student.float().sum() for each in problems if not each.student.numel())
+    zero = first.new_zeros((), dtype=accumulated(first))
+    nothing = zero + sum(wide(each.student).sum() for each in problems if not each.student.numel())
     if not kept:
-        return LogitLoss(values.sum() + nothing, values)
-    factors = weights_on_device(weights, len(numbers), first.device)[kept]
+        return LogitLoss(nothing, zero.expand(len(numbers)).clone())
+    # one by one: a list of numbers would be copied, and waited for
+    factors = weights_on_device(weights, len(numbers), first.device).unbind()
     rest = kd_logits_grouped(
         [each for each, is_full in zip(problems, full, strict=True) if is_full],
-        weights=factors,
+        weights=torch.stack([factors[place] for place in kept]),
         gradient_scale=gradient_scale,
     )
-    values[kept] = rest.values.to(values.dtype)
-    return LogitLoss(rest.total + nothing, values)
+    found = iter(rest.values.unbind())
+    values = [next(found) if full[index] else zero for index in numbers]
+    return LogitLoss(rest.total + nothing, torch.stack(values))
 
 
 class _Fused(torch.autograd.Function):
@@ -168,6 +173,7 @@ class _Fused(torch.autograd.Function):
         ctx.problems = problems
         ctx.save_for_backward(*students)
         ctx.given, ctx.made, ctx.scale, ctx.weights = given, made, scale, weights
+        ctx.versions = _versions(given)
         num_terms = sum(len(each.terms) for each in problems)
         total, values, _ = made.results.split([1, num_terms, len(problems)])
         ctx.mark_non_differentiable(values)
@@ -187,10 +193,21 @@ class _Fused(torch.autograd.Function):
             made, expected = outputs(given, wanted=wanted), None
             made.results.copy_(ctx.results)
         ctx.made, ctx.results = None, made.results
-        again = plan(given, made, scale=incoming.float(), expected=expected, mode=AGAIN)
+        if ctx.versions != _versions(given):
+            raise RuntimeError(
+                "a teacher, label or weight was changed in place after the loss was computed"
+            )
+        scale = incoming.to(made.results.dtype)
+        again = plan(given, made, scale=scale, expected=expected, mode=AGAIN)
         for each in again:
             each.run()
         return None, None, None, *made.gradients
+
+
+def _versions(given: Operands) -> list[int]:
+    """Count the changes in place of what a backward reads again."""
+    every = (*given.teachers, *given.labels, *given.soft_labels, given.weights)
+    return [0 if each.is_inference() else each._version for each in every]
 
 
 def _differentiable(ctx: Any, students: Sequence[Tensor], incoming: Tensor) -> list[Tensor | None]:

@@ -54,8 +54,10 @@ def ofa_reference(
     check_gamma(gamma)
     number = class_of(label)
     log_q = F.log_softmax(wide(student) / temperature, dim=-1)
-    p = F.softmax(wide(teacher.detach()).to(log_q.dtype) / temperature, dim=-1)
-    others = p**gamma if nontarget_power and gamma != 1.0 else p
+    log_p = F.log_softmax(wide(teacher.detach()).to(log_q.dtype) / temperature, dim=-1)
+    p = log_p.exp()
+    # of the logarithm: p itself may underflow where its root does not
+    others = (gamma * log_p).exp() if nontarget_power and gamma != 1.0 else p
     target = (1.0 + of_class(p, number)) ** gamma - 1.0
     factor = torch.where(is_class(p, number), target.unsqueeze(-1), others)
     return labelled_mean(-(factor * log_q).sum(dim=-1), number)

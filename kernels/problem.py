@@ -88,6 +88,29 @@ def _check_settings(term: Term, *, num_teachers: int, has_label: bool) -> None:
         )
 
 
+def check_together(problems: Sequence[LogitProblem], gradient_scale: float | Tensor) -> None:
+    """Refuse problems that no launch takes together, and a scale that is no number there.
+
+    Raises:
+        ValueError: with what was expected and what it is.
+    """
+    first = problems[0].student
+    for number, each in enumerate(problems):
+        check_device(f"problems[{number}].student", first, each.student)
+        if (each.student.dtype == torch.float64) != (first.dtype == torch.float64):
+            raise ValueError(
+                f"problems[{number}].student is {described(each.student)} but that of problems[0] "
+                f"is {described(first)}; float64 goes together with float64 only"
+            )
+    if not isinstance(gradient_scale, Tensor):
+        if gradient_scale == 0.0:
+            raise ValueError("gradient_scale is 0, by which no gradient can be told; try 1.0")
+    else:
+        check_device("gradient_scale", first, gradient_scale)
+        if gradient_scale.numel() != 1:
+            raise ValueError(f"gradient_scale must be a number; it is {described(gradient_scale)}")
+
+
 def check_weights(
     weights: Sequence[float] | Tensor | None, num_terms: int, student: Tensor
 ) -> None:

@@ -219,6 +219,7 @@ def page(rows: Sequence[Row]) -> str:
 
 
 def processor() -> str:
+    """Name the CPU."""
     try:
         with open("/proc/cpuinfo", encoding="utf-8") as lines:
             return next(line.split(":")[1].strip() for line in lines if "model name" in line)

@@ -77,5 +77,6 @@ def plain_factors(
         device: where the values are.
     """
     each = [[weights[number] if weights else 1.0 for number in launch] for launch in launches]
-    made = [torch.tensor(numbers, dtype=torch.float32, device=device) for numbers in each]
+    # filled on the device: a copy from the host would wait for it
+    made = [torch.stack([torch.full((), n, device=device) for n in numbers]) for numbers in each]
     return Factors(made, torch.ones((), device=device))

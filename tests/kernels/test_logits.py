@@ -215,6 +215,42 @@ def test_no_row_has_a_label():
     compare(student, terms_at(2.0), [teacher, teacher], torch.full((4,), -1), relative=3e-6)
 
 
+@pytest.mark.parametrize("classes", (5, 2500))
+@pytest.mark.parametrize("term", terms_at(2.0), ids=str)
+@pytest.mark.parametrize("side", ("student", "teacher"))
+def test_no_number_is_seen(side, term, classes):
+    student, teacher = logits(2, classes, seed=1), logits(2, classes, seed=2)
+    {"student": student, "teacher": teacher}[side][1, 3] = math.nan
+    student.requires_grad_()
+    with interpreted():
+        made = kd_logits(student, [term], teachers=[teacher] * 2, label=torch.tensor([0, 2]))
+        (gradient,) = torch.autograd.grad(made.total, student)
+    concerned = side == "student" or not isinstance(term, CrossEntropy)
+    assert made.total.isnan() == concerned
+    assert gradient[1].isnan().any() == concerned
+    assert gradient[0].isfinite().all()
+
+
+def test_teacher_far_below_0_leaves_rows_without_label_alone():
+    student, teacher = logits(2, 10, seed=1), logits(2, 10, seed=2) - 200.0
+    terms = [NKD(), DKD(), OFA()]
+    compare(student, terms, [teacher], torch.tensor([-1, 2]), relative=3e-6, absolute=1e-5)
+
+
+def test_teacher_that_finds_only_the_label_possible_at_two_temperatures():
+    student, teacher = logits(2, 2100, seed=1), torch.full((2, 2100), NEVER)
+    teacher[0, 3], teacher[1, 5] = 1.0, -2.0
+    student.requires_grad_()
+    given = {"teachers": [teacher], "label": torch.tensor([3, 5])}
+    terms = [DKD(0, 4.0), DKD(0, 2.0)]
+    with interpreted():
+        made = kd_logits(student, terms, **given)
+        (found,) = torch.autograd.grad(made.total, student)
+    want = kd_logits(student, terms, **given)
+    torch.testing.assert_close(made.values, want.values)
+    torch.testing.assert_close(found, torch.autograd.grad(want.total, student)[0])
+
+
 @pytest.mark.parametrize("classes", (4, 2500))
 def test_number_that_is_no_class_is_seen(classes):
     student = logits(3, classes, seed=1).requires_grad_()
@@ -390,6 +426,16 @@ class TestAutograd:
         with interpreted():
             found = second()
         torch.testing.assert_close(found, second())
+
+    def test_what_was_changed_in_between_is_noticed(self):
+        with interpreted():
+            loss = self.loss()
+            self.teacher.zero_()
+            with pytest.raises(RuntimeError) as caught:
+                loss.backward()
+        assert str(caught.value) == (
+            "a teacher, label or weight was changed in place after the loss was computed"
+        )
 
     def test_values_carry_no_gradient(self):
         with interpreted():

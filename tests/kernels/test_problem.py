@@ -3,7 +3,17 @@
 import pytest
 import torch
 
-from graphkd.kernels import DKD, KL, NKD, OFA, CrossEntropy, kd_logits, kd_logits_grouped, kl
+from graphkd.kernels import (
+    DKD,
+    KL,
+    NKD,
+    OFA,
+    CrossEntropy,
+    LogitProblem,
+    kd_logits,
+    kd_logits_grouped,
+    kl,
+)
 
 STUDENT, TEACHER = torch.zeros(4, 10), torch.zeros(4, 10)
 LABEL = torch.zeros(4, dtype=torch.int64)
@@ -50,6 +60,11 @@ REFUSED = {
     "weights must be (2,) float32, one a term; it is (2,) float64": {
         "weights": torch.ones(2, dtype=torch.float64)
     },
+    "gradient_scale is on meta but student is on cpu": {
+        "gradient_scale": torch.ones(1, device="meta")
+    },
+    "gradient_scale must be a number; it is (2,) float32": {"gradient_scale": torch.ones(2)},
+    "gradient_scale is 0, by which no gradient can be told; try 1.0": {"gradient_scale": 0.0},
     "weights is on meta but student is on cpu": {"weights": torch.ones(2, device="meta")},
 }
 
@@ -72,6 +87,17 @@ def test_no_problem_at_all():
     with pytest.raises(ValueError) as caught:
         kd_logits_grouped([])
     assert str(caught.value) == "problems is empty; give at least one"
+
+
+def test_float64_beside_others():
+    problems = [LogitProblem(STUDENT, [KL()], [TEACHER])]
+    problems.append(LogitProblem(STUDENT.double(), [KL()], [TEACHER]))
+    with pytest.raises(ValueError) as caught:
+        kd_logits_grouped(problems)
+    assert str(caught.value) == (
+        "problems[1].student is (4, 10) float64 but that of problems[0] is (4, 10) float32; "
+        "float64 goes together with float64 only"
+    )
 
 
 def test_single_loss_refuses_too():
