@@ -174,9 +174,9 @@ def test_a_plugin_of_the_working_folder(here, capsys, monkeypatch):
     (here / "my_components.py").write_text(
         "from graphkd.component import register_model\n"
         "from tests.conftest import TinyNet\n"
-        "register_model('mine')(lambda num_classes, in_chans: TinyNet(num_classes, in_chans))\n"
+        "register_model('plugged')(lambda num_classes, in_chans: TinyNet(num_classes, in_chans))\n"
     )
-    words = ("student.model=mine", "train.epochs=1", "--plugin", "my_components")
+    words = ("student.model=plugged", "train.epochs=1", "--plugin", "my_components")
     run(capsys, "train", "small.yaml", *words)
     for command in ("resume", "eval"):
         run(capsys, command, "runs/small", "--plugin", "my_components")
