@@ -17,6 +17,8 @@ from graphkd.component import Samples, Splits
 from graphkd.errors import ComponentError
 from graphkd.run.order import carve, epoch_order, sample_seed
 
+_STOPPING = (signal.SIGINT, signal.SIGTERM)
+
 
 @runtime_checkable
 class BatchSamples(Protocol):
@@ -167,7 +169,8 @@ class Batches:
         if not 0 <= start <= len(self):
             raise ValueError(f"start is {start}, not one of the {len(self)} batches or their end")
         self._plan.epoch, self._plan.start = number, start
-        return iter(self._loader)
+        with _signals_kept_back():
+            return iter(self._loader)
 
 
 @attrs.define(eq=False)
@@ -265,6 +268,19 @@ def _as_is(batch: Any) -> Any:
     return batch
 
 
+@contextmanager
+def _signals_kept_back() -> Iterator[None]:
+    """Keep Ctrl-C and SIGTERM back, here and in processes that start meanwhile.
+
+    A worker takes seconds until it has its handlers, and would end by a signal until then.
+    """
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, _STOPPING)
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
 def _outlive_signals(worker: int) -> None:
     """Let a worker ignore Ctrl-C and the first SIGTERM: who asked it for data ends it.
 
@@ -277,3 +293,4 @@ def _outlive_signals(worker: int) -> None:
 
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, once)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, _STOPPING)
