@@ -6,6 +6,7 @@ from torch import Tensor
 
 from graphkd.kernels.check import check_temperature, check_term
 from graphkd.kernels.labels import class_of, labelled_mean, split_by_class
+from graphkd.kernels.launch import takes_kernel
 from graphkd.kernels.precision import wide
 
 
@@ -74,6 +75,10 @@ def dkd(
     beta: float = 8.0,
 ) -> Tensor:
     """Compute `dkd_reference`."""
+    if not takes_kernel(student):
+        return dkd_reference(
+            student, teacher, label, temperature=temperature, alpha=alpha, beta=beta
+        )
     from graphkd.kernels.logits import one_term
     from graphkd.kernels.terms import DKD
 

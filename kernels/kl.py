@@ -10,9 +10,11 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from graphkd.kernels.check import check_temperature, check_term
+from graphkd.kernels.launch import takes_kernel
 from graphkd.kernels.precision import wide
 
 Direction = Literal["forward", "reverse", "jensen_shannon"]
+_DIRECTIONS = get_args(Direction)
 
 
 def kl_reference(
@@ -66,7 +68,7 @@ def check_direction(direction: str) -> None:
     Raises:
         ValueError: with those there are.
     """
-    if direction not in get_args(Direction):
+    if direction not in _DIRECTIONS:
         raise ValueError(
             f"direction is '{direction}', not one of forward, reverse, jensen_shannon; try forward"
         )
@@ -80,6 +82,8 @@ def kl(
     student: Tensor, teacher: Tensor, *, temperature: float, direction: Direction = "forward"
 ) -> Tensor:
     """Compute `kl_reference`."""
+    if not takes_kernel(student):
+        return kl_reference(student, teacher, temperature=temperature, direction=direction)
     from graphkd.kernels.logits import one_term
     from graphkd.kernels.terms import KL
 

@@ -21,7 +21,7 @@ from graphkd.kernels.logit_plan import (
 from graphkd.kernels.logit_reference import weighted_sum
 from graphkd.kernels.precision import wide
 from graphkd.kernels.problem import LogitProblem, check_problem, check_together, check_weights
-from graphkd.kernels.terms import Term, reference
+from graphkd.kernels.terms import Term
 
 
 class LogitLoss(NamedTuple):
@@ -123,11 +123,9 @@ def kd_logits_grouped(
 def one_term(
     student: Tensor, term: Term, teacher: Tensor | None = None, label: Tensor | None = None
 ) -> Tensor:
-    """Compute one term, "", nats; see `kd_logits`."""
+    """Compute one term by the kernel, "", nats; see `kd_logits`."""
     teachers = () if teacher is None else (teacher.detach(),)
-    if takes_kernel(student):
-        return kd_logits(student, (term,), teachers=teachers, label=label).total
-    return reference(term, student, teachers, label)
+    return kd_logits(student, (term,), teachers=teachers, label=label).total
 
 
 def _without_empty(

@@ -7,6 +7,7 @@ from torch import Tensor
 
 from graphkd.kernels.check import check_temperature, check_term
 from graphkd.kernels.labels import class_of, labelled_mean, of_class, split_by_class
+from graphkd.kernels.launch import takes_kernel
 from graphkd.kernels.precision import wide
 
 
@@ -63,6 +64,8 @@ def nkd(
     gamma: float = 1.5,
 ) -> Tensor:
     """Compute `nkd_reference`."""
+    if not takes_kernel(student):
+        return nkd_reference(student, teacher, label, temperature=temperature, gamma=gamma)
     from graphkd.kernels.logits import one_term
     from graphkd.kernels.terms import NKD
 

@@ -8,6 +8,7 @@ from torch import Tensor
 
 from graphkd.kernels.check import check_gamma, check_temperature, check_term
 from graphkd.kernels.labels import class_of, is_class, labelled_mean, of_class
+from graphkd.kernels.launch import takes_kernel
 from graphkd.kernels.precision import wide
 
 
@@ -73,6 +74,15 @@ def ofa(
     nontarget_power: bool = True,
 ) -> Tensor:
     """Compute `ofa_reference`."""
+    if not takes_kernel(student):
+        return ofa_reference(
+            student,
+            teacher,
+            label,
+            temperature=temperature,
+            gamma=gamma,
+            nontarget_power=nontarget_power,
+        )
     from graphkd.kernels.logits import one_term
     from graphkd.kernels.terms import OFA
 
