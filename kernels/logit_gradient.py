@@ -11,7 +11,8 @@ from torch import Tensor
 
 from graphkd.kernels.labels import UNLABELLED, class_of, is_class, of_class
 from graphkd.kernels.launch import takes_kernel
-from graphkd.kernels.logit_plan import AGAIN, operands, outputs, plan
+from graphkd.kernels.logit_operands import operands, outputs
+from graphkd.kernels.logit_plan import AGAIN, plan
 from graphkd.kernels.logit_reference import weighted_sum
 from graphkd.kernels.precision import wide
 from graphkd.kernels.problem import LogitProblem

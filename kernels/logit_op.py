@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from graphkd.kernels.logit_gradient import loss_and_gradient
-from graphkd.kernels.logit_plan import accumulated
+from graphkd.kernels.logit_operands import accumulated
 from graphkd.kernels.precision import wide
 from graphkd.kernels.problem import LogitProblem
 from graphkd.kernels.terms import NUMBERS, from_numbers, to_numbers

@@ -8,6 +8,7 @@
 import triton
 import triton.language as tl
 
+from graphkd.kernels.logit_chunks import NEAR, chunk_columns, load_chunk, store_chunk
 from graphkd.kernels.logit_terms import (
     BLOCK,
     CLASSES,
@@ -47,72 +48,9 @@ from graphkd.kernels.logit_tiles import (
     term_elements,
 )
 
-# values of a lane that are brought to a new maximum together, as many as one access loads
-NEAR = tl.constexpr(8)
 # of a sum: the number of one at a multiple of its temperature, or -1, and that multiple
 BASE = tl.constexpr(4)
 EXPONENT = tl.constexpr(5)
-
-
-@triton.jit
-def _origin(row, STRIDE: tl.constexpr, SPEC: tl.constexpr):
-    """Give where chunks of a row are counted from, a place that a wide access may start at."""
-    origin = row * STRIDE
-    if SPEC[SHIFTED]:
-        origin = origin // NEAR * NEAR
-    return origin
-
-
-@triton.jit
-def _columns(row, start, SPEC: tl.constexpr):
-    """Give the columns of the chunk that starts at a place, and whether the row has them."""
-    columns = start + tl.arange(0, SPEC[BLOCK])[None, :]
-    if SPEC[SHIFTED]:
-        columns -= column((row * SPEC[STRIDE] % NEAR).to(tl.int32))
-    return columns, (columns >= 0) & (columns < SPEC[CLASSES])
-
-
-@triton.jit
-def _is_whole(start, SPEC: tl.constexpr):
-    """Say whether a chunk lies within the row wherever that starts."""
-    return (start >= NEAR) & (start + SPEC[BLOCK] <= SPEC[CLASSES])
-
-
-@triton.jit
-def _load(
-    base,
-    row,
-    STRIDE: tl.constexpr,
-    start,
-    inside,
-    other: tl.constexpr,
-    SPEC: tl.constexpr,
-    ACC: tl.constexpr,
-):
-    """Load a chunk of each row."""
-    places = column(base + _origin(row, STRIDE, SPEC)) + start + tl.arange(0, SPEC[BLOCK])[None, :]
-    if SPEC[SHIFTED]:
-        # a mask that is another for each column would split the access
-        if _is_whole(start, SPEC):
-            x = tl.load(places)
-        else:
-            x = tl.load(places, mask=inside, other=other)
-    else:
-        x = tl.load(places, mask=inside, other=other)
-    return x.to(ACC)
-
-
-@triton.jit
-def _store(base, row, STRIDE: tl.constexpr, start, inside, x, SPEC: tl.constexpr):
-    """Store a chunk of each row."""
-    places = column(base + _origin(row, STRIDE, SPEC)) + start + tl.arange(0, SPEC[BLOCK])[None, :]
-    if SPEC[SHIFTED]:
-        if _is_whole(start, SPEC):
-            tl.store(places, x)
-        else:
-            tl.store(places, x, mask=inside)
-    else:
-        tl.store(places, x, mask=inside)
 
 
 @triton.jit
@@ -140,9 +78,9 @@ def _log_sums(student, teachers, row, number, num_places, SPEC: tl.constexpr, AC
         tops = tops + (tl.full((LANES,), LOWEST, ACC),)
         totals = totals + (tl.zeros((LANES,), ACC),)
     for start in range(0, num_places, SPEC[BLOCK]):
-        columns, inside = _columns(row, start, SPEC)
+        columns, inside = chunk_columns(row, start, SPEC)
         own = column(number) == columns
-        s = _load(student, row, SPEC[STRIDE], start, inside, float("-inf"), SPEC, ACC)
+        s = load_chunk(student, row, SPEC[STRIDE], start, inside, float("-inf"), SPEC, ACC)
         higher, added, shrunk, exponentials = (), (), (), ()
         for i in tl.static_range(len(SUM)):
             if SUM[i][BASE] >= 0:
@@ -179,7 +117,7 @@ def _summed(
     """Give base-2 logits of a chunk, as one of the sums reads them."""
     x = s
     if SUM[0] >= 0:
-        x = _load(teachers[SUM[0]], row, SUM[1], start, inside, float("-inf"), SPEC, ACC)
+        x = load_chunk(teachers[SUM[0]], row, SUM[1], start, inside, float("-inf"), SPEC, ACC)
     x = x * (LOG2_E / SUM[2])
     if SUM[3]:
         x = tl.where(own, float("-inf"), x)
@@ -213,7 +151,9 @@ def _teacher_chunk(
     t = s
     if TERM[KIND] != CROSS_ENTROPY:
         stride: tl.constexpr = TERM[TEACHER_STRIDE]
-        t = _load(teachers[TERM[TEACHER]], row, stride, start, inside, float("-inf"), SPEC, ACC)
+        t = load_chunk(
+            teachers[TERM[TEACHER]], row, stride, start, inside, float("-inf"), SPEC, ACC
+        )
     return t
 
 
@@ -221,7 +161,7 @@ def _teacher_chunk(
 def _soft_chunk(soft_label, row, start, inside, s, SPEC: tl.constexpr, ACC: tl.constexpr):
     soft = s
     if SPEC[HAS_SOFT]:
-        soft = _load(soft_label, row, SPEC[SOFT_STRIDE], start, inside, 0.0, SPEC, ACC)
+        soft = load_chunk(soft_label, row, SPEC[SOFT_STRIDE], start, inside, 0.0, SPEC, ACC)
     return soft
 
 
@@ -241,8 +181,8 @@ def _moment(
     """Read the row again for the moment of a term that has one, "1"."""
     total = tl.zeros((SPEC[BLOCK] // NEAR,), ACC)
     for start in range(0, num_places, SPEC[BLOCK]):
-        columns, inside = _columns(row, start, SPEC)
-        s = _load(student, row, SPEC[STRIDE], start, inside, float("-inf"), SPEC, ACC)
+        columns, inside = chunk_columns(row, start, SPEC)
+        s = load_chunk(student, row, SPEC[STRIDE], start, inside, float("-inf"), SPEC, ACC)
         t = _teacher_chunk(teachers, row, start, inside, s, SPEC, ACC, TERM)
         soft = _soft_chunk(soft_label, row, start, inside, s, SPEC, ACC)
         own = column(number) == columns
@@ -334,9 +274,9 @@ def stream_problem(
         # backwards: what was read last is still near
         for back in range(0, num_chunks):
             start = (num_chunks - 1 - back) * SPEC[BLOCK]
-            columns, inside = _columns(row, start, SPEC)
+            columns, inside = chunk_columns(row, start, SPEC)
             own = column(number) == columns
-            s = _load(student, row, SPEC[STRIDE], start, inside, float("-inf"), SPEC, ACC)
+            s = load_chunk(student, row, SPEC[STRIDE], start, inside, float("-inf"), SPEC, ACC)
             soft = _soft_chunk(soft_label, row, start, inside, s, SPEC, ACC)
             likely = _chunk_probabilities(
                 sums_of_row, s, teachers, row, start, inside, own, SPEC, ACC
@@ -357,7 +297,7 @@ def stream_problem(
                     total += by_s * (share * per_row)
             losses = added
             if SPEC[GRADIENT_STRIDE] >= 0:
-                _store(gradient, row, SPEC[GRADIENT_STRIDE], start, inside, total, SPEC)
+                store_chunk(gradient, row, SPEC[GRADIENT_STRIDE], start, inside, total, SPEC)
         for i in tl.static_range(len(TERM)):
             loss = tl.sum(losses[i], axis=0) + known[i][LOSS_OF_ROW]
             if TERM[i][LABELLED]:

@@ -10,14 +10,8 @@ from torch import Tensor
 
 from graphkd.kernels.factors import scale_on_device, weights_on_device
 from graphkd.kernels.launch import takes_kernel
-from graphkd.kernels.logit_plan import (
-    AGAIN,
-    Operands,
-    accumulated,
-    operands,
-    outputs,
-    plan,
-)
+from graphkd.kernels.logit_operands import Operands, accumulated, operands, outputs
+from graphkd.kernels.logit_plan import AGAIN, plan
 from graphkd.kernels.logit_reference import weighted_sum
 from graphkd.kernels.precision import wide
 from graphkd.kernels.problem import LogitProblem, check_problem, check_together, check_weights

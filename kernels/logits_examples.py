@@ -7,7 +7,9 @@ from collections.abc import Sequence
 import torch
 
 from graphkd.kernels.launch import Launch
-from graphkd.kernels.logit_plan import LONGEST_NEAR, LONGEST_ROW, operands, outputs, plan
+from graphkd.kernels.logit_layout import LONGEST_NEAR, LONGEST_ROW
+from graphkd.kernels.logit_operands import operands, outputs
+from graphkd.kernels.logit_plan import plan
 from graphkd.kernels.problem import LogitProblem
 from graphkd.kernels.terms import DKD, KL, NKD, OFA, CrossEntropy, Term
 
