@@ -27,7 +27,7 @@ class ClassMeans:
     image.
     """
 
-    ports: ClassVar = (Port("input", "b d"), Port("label", "b | b c"))
+    ports: ClassVar = (Port("input", "b d", fit=True), Port("label", "b | b c"))
     fits: ClassVar[bool] = True
 
     def build(self, site: Site) -> nn.Module:
@@ -37,8 +37,7 @@ class ClassMeans:
             site: input "b d", and label with the number of classes.
 
         Returns:
-            A module from input "b d" and label "b" or "b c" to "b d", float32; the input is read by
-            the fit only.
+            A module from label "b" or "b c" to "b d", float32.
 
         Raises:
             ComponentError: the labels count no classes.

@@ -58,11 +58,10 @@ class ClassTable(nn.Module):
             )
         self.mean.copy_(self._sum / self._count.unsqueeze(1))
 
-    def forward(self, value: Tensor, label: Tensor) -> Tensor:
+    def forward(self, label: Tensor) -> Tensor:
         """Give each sample its class mean.
 
         Args:
-            value: "b d", not looked at.
             label: "b", class numbers, -1 for none, or "b c", probabilities.
 
         Returns:

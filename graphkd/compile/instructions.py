@@ -184,6 +184,17 @@ class Update:
 
 
 @attrs.frozen
+class Advance:
+    """Tell a node how far the phase has come, after the step.
+
+    Attributes:
+        node: what is told.
+    """
+
+    node: str
+
+
+@attrs.frozen
 class Record:
     """Write the losses down.
 
@@ -194,7 +205,9 @@ class Record:
     every: int
 
 
-Instruction = Convert | Forward | Loss | Fused | Measure | Fit | Backward | Step | Update | Record
+Instruction = (
+    Convert | Forward | Loss | Fused | Measure | Fit | Backward | Step | Update | Advance | Record
+)
 
 
 @attrs.frozen

@@ -120,7 +120,11 @@ def _report_tap(progress: Progress, each: Vertex, *, network: Network, tap: str)
 def _run_single(
     progress: Progress, each: Vertex, *, made: Any, arrivals: Sequence[Arrival]
 ) -> None:
-    sockets = [arrival.socket for arrival in arrivals if arrival.socket is not None]
+    sockets = [
+        arrival.socket
+        for arrival in arrivals
+        if arrival.socket is not None and not arrival.port.fit
+    ]
     result = _measured(
         progress, each, forward=lambda: measure(made, _tensors(sockets)), sockets=sockets
     )

@@ -9,6 +9,7 @@ import attrs
 
 from graphkd.blueprint.model import data_of, recipe_of
 from graphkd.compile.instructions import (
+    Advance,
     Backward,
     Convert,
     Fit,
@@ -23,7 +24,7 @@ from graphkd.compile.instructions import (
     Step,
     Update,
 )
-from graphkd.component import fusion_of
+from graphkd.component import fusion_of, ports_of
 from graphkd.graph import (
     Graph,
     Vertex,
@@ -89,7 +90,7 @@ def _instructions(graph: Graph, each: Vertex) -> list[Instruction]:
     if each.name in graph.graph["phase"].fit:
         made_here.append(Fit(each.name, reads))
     if each.taps:
-        made_here.append(_forward(graph, each, reads))
+        made_here.append(_forward(graph, each, _reads(graph, each, fit=False)))
     return made_here
 
 
@@ -134,13 +135,17 @@ def value_name(node: str, tap: str) -> str:
     return f"{node}.{tap}" if tap and tap != "output" else node
 
 
-def _reads(graph: Graph, each: Vertex) -> tuple[Read, ...]:
+def _reads(graph: Graph, each: Vertex, *, fit: bool = True) -> tuple[Read, ...]:
+    """Name what a vertex reads; without `fit` leave out what its forward does not read."""
+    ports = ports_of(each.component)
+    spared = {port.name for port in ports if port.fit and not fit}
     return tuple(
         Read(
             value_name(source, edge.tap),
             detach=edge.kind == "knowledge" and vertex(graph, source).carries_gradient,
         )
         for source, edge in inputs_of(graph, each.name)
+        if edge.port not in spared
     )
 
 
@@ -192,5 +197,7 @@ def _ending(
         settings = vertex(graph, name).settings
         if settings is not None and settings.ema:
             ending.append(Update(name, settings.ema))
+        if getattr(vertex(graph, name).component, "advances", False):
+            ending.append(Advance(name))
     ending.append(Record(log_every))
     return ending

@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
 import attrs
 
 from graphkd.compile.idle import leave_out, needed
-from graphkd.compile.phases import EVALUATE, alive_losses, taught
+from graphkd.compile.phases import EVALUATE, alive_losses, delivered, taught
+from graphkd.component import ports_of
 from graphkd.graph import (
     Graph,
     Vertex,
     above,
+    borrows,
+    cut,
     edges_into,
+    edges_out_of,
     in_order,
     keep,
     vertex,
@@ -37,7 +43,8 @@ def split(graph: Graph) -> Graph:
     learning = frozenset[str]() if evaluating else taught(graph, phase)
     flows = {vertex(graph, loss).flow for loss in alive}
     part = keep(graph, [each.name for each in vertices(graph) if _stays(each, flows, evaluating)])
-    part.graph["sinks"] = _results(part) if evaluating else (*alive, *phase.fit)
+    part.graph["sinks"] = _results(graph, part) if evaluating else (*alive, *phase.fit)
+    _cut_fits(part, fitted=phase.fit)
     marked = with_vertices(part, _marked(part, learning))
     carrying = {each.name for each in vertices(marked) if each.carries_gradient}
     return leave_out(marked, carrying - needed(marked))
@@ -49,10 +56,40 @@ def _stays(each: Vertex, flows: set[int | None], evaluating: bool) -> bool:
     return each.flow is None or each.flow in flows
 
 
-def _results(graph: Graph) -> tuple[str, ...]:
-    """Name what an evaluation computes: models with logits, and probes."""
-    models = [each.name for each in vertices(graph, "model") if "logits" in each.taps]
-    return (*models, *(each.name for each in vertices(graph, "probe")))
+def _results(graph: Graph, part: Graph) -> tuple[str, ...]:
+    """Name what an evaluation computes: models whose logits mean something, and probes."""
+    handed = delivered(graph)
+    models = [
+        each.name
+        for each in vertices(part, "model")
+        if "logits" in each.taps
+        and (each.name in handed or _has_weights(each) or _is_read(graph, each.name))
+    ]
+    return (*models, *(each.name for each in vertices(part, "probe")))
+
+
+def _has_weights(each: Vertex) -> bool:
+    return bool(getattr(each.component, "has_weights", False))
+
+
+def _is_read(graph: Graph, name: str) -> bool:
+    """Say whether anything of the blueprint reads a model's logits, by itself or by a call."""
+    return any(edge.tap == "logits" for _, edge in edges_out_of(graph, name)) or any(
+        _is_read(graph, target)
+        for target, _ in edges_out_of(graph, name, "weights")
+        if borrows(graph, target)
+    )
+
+
+def _cut_fits(part: Graph, *, fitted: Collection[str]) -> None:
+    """Cut what only a fit reads, in place, where the phase does not fit it."""
+    for each in vertices(part):
+        if each.kind == "data" or each.name in fitted:
+            continue
+        ports = {port.name for port in ports_of(each.component) if port.fit}
+        for source, edge in edges_into(part, each.name) if ports else ():
+            if edge.port in ports and edge.kind != "weights":
+                cut(part, source, each.name, edge)
 
 
 def _marked(graph: Graph, learning: frozenset[str]) -> list[Vertex]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from itertools import pairwise
 
 from graphkd.blueprint.model import Where, flow_name
+from graphkd.compile.wire_nodes import lend
 from graphkd.compile.wiring import BATCH_TAPS, DATA, Wiring
 from graphkd.component import name_of, ports_of
 from graphkd.errors import did_you_mean
@@ -52,6 +53,7 @@ def _wire_side(wiring: Wiring, loss: str, *, number: int, side: str, port: str) 
             name = wiring.free_name(f"{loss}_{what}")
             at: Where = ("flows", number, "via", index)
             wiring.add(Vertex(name, "projector", via.component, at, label=what, flow=number))
+            lend(wiring, name)
             chain.append((name, ports_of(via.component)[0].name))
     chain.append((loss, port))
     # behind the `from` tap nothing is detached any more: a projector there learns

@@ -10,7 +10,7 @@ from graphkd.blueprint.model import Node, Ref, Where
 from graphkd.compile.wiring import BATCH_TAPS, DATA, Wiring
 from graphkd.component import Port, kind_of, name_of, ports_of, reference_fields
 from graphkd.errors import did_you_mean
-from graphkd.graph import Edge, borrows
+from graphkd.graph import Edge, borrows, vertex
 
 
 def wire_node(wiring: Wiring, name: str) -> None:
@@ -20,10 +20,7 @@ def wire_node(wiring: Wiring, name: str) -> None:
         wiring: holds the vertices of all nodes.
         name: of the node.
     """
-    node = wiring.blueprint.nodes[name]
-    for field in reference_fields(node.component):
-        _lend(wiring, name, field)
-    taken: set[str] = set()
+    taken = lend(wiring, name)
     for port, position, ref, where in (*_inputs(wiring, name), *_extra(wiring, name)):
         if port in taken and position == 0:
             text = f"port '{port}' is wired by input and by with; drop one of them"
@@ -35,22 +32,40 @@ def wire_node(wiring: Wiring, name: str) -> None:
     wiring.close(name)
 
 
-def _lend(wiring: Wiring, name: str, field: str) -> None:
+def lend(wiring: Wiring, name: str) -> set[str]:
+    """Draw the edges from the nodes that a vertex's fields refer to, whose modules it uses.
+
+    Returns:
+        The ports that are wired by them.
+    """
+    component = vertex(wiring.graph, name).component
+    taken: set[str] = set()
+    for field in reference_fields(component):
+        written = getattr(component, field)
+        if written is None:
+            continue
+        kind = attrs.fields_dict(type(component))[field].metadata["reference"]
+        _lend(wiring, name, field, lender=written if kind == "node" else Ref.parse(written).node)
+        if kind == "tap":
+            ref, where = Ref.parse(written), (*vertex(wiring.graph, name).where, field)
+            taken.add(field)
+            # of a node that does not exist it is told already
+            if ref.node in wiring.blueprint.nodes:
+                wiring.connect(ref, name, Edge("signal", ref.tap, field, where=where))
+    return taken
+
+
+def _lend(wiring: Wiring, name: str, field: str, *, lender: str) -> None:
     """Draw an edge from the node that a field names, whose module is used."""
-    node = wiring.blueprint.nodes[name]
-    written = getattr(node.component, field)
-    if written is None:
-        return
-    where: Where = ("nodes", name, field)
+    each = vertex(wiring.graph, name)
+    where: Where = (*each.where, field)
     # a reference to a node names no tap, so a tap is a wrong name
-    whole = attrs.fields_dict(type(node.component))[field].metadata["reference"] == "node"
-    lender = written if whole else Ref.parse(written).node
     if lender not in wiring.blueprint.nodes:
         hint = did_you_mean(lender, wiring.blueprint.nodes)
         wiring.fault(name, f"no node '{lender}'{hint}", where)
         return
     owner = wiring.blueprint.nodes[lender].component
-    if borrows(wiring.graph, name) and kind_of(owner) != kind_of(node.component):
+    if borrows(wiring.graph, name) and kind_of(owner) != kind_of(each.component):
         text = f"{field} is '{lender}', a {kind_of(owner)}; write the name of a model"
         wiring.fault(name, text, where)
     elif not hasattr(owner, "build"):

@@ -34,6 +34,8 @@ class Port:
             index `c`.
         many: reads a list of taps instead of one.
         optional: stays unwired where nothing of that name is offered.
+        fit: only the fit of the component reads it, not its forward: in phases that do not fit it,
+            nothing is computed for this port.
     """
 
     name: str
@@ -41,6 +43,7 @@ class Port:
     index: str = ""
     many: bool = False
     optional: bool = False
+    fit: bool = False
 
 
 @attrs.frozen
@@ -187,7 +190,12 @@ def name_of(component: Any) -> str:
 
 
 def reference_fields(component: Any) -> tuple[str, ...]:
-    """Name the fields that hold another node's name (marked `metadata={"reference": "node"}`)."""
+    """Name the fields that refer to another node, whose module is lent to the component.
+
+    A field's `metadata={"reference": KIND}` says what is written there: `node`, the node's name;
+    `stage`, a tap from which the component goes on with the node's own modules; `tap`, a tap that
+    it reads too, at the port with the field's name.
+    """
     cls = component if isinstance(component, type) else type(component)
     return tuple(f.name for f in attrs.fields(cls) if f.metadata.get("reference"))
 

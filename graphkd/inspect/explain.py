@@ -11,6 +11,7 @@ from rich.text import Text
 
 from graphkd.blueprint.model import Ramp
 from graphkd.compile.instructions import (
+    Advance,
     Backward,
     Convert,
     Fit,
@@ -130,6 +131,8 @@ def _row(plan: PhasePlan, each: Instruction) -> Row:
             row["of"] = ", ".join(each.nodes)
         case Update():
             row |= {"of": each.node, "makes": f"average, decay {each.decay:g}"}
+        case Advance():
+            row |= {"of": each.node, "makes": "told how far the phase has come"}
         case Record():
             row["of"] = f"every {counted(each.every, 'step')}"
     return row

@@ -22,7 +22,7 @@ from graphkd.compile.instructions import (
     PhasePlan,
     Read,
 )
-from graphkd.graph import describe_vertex, vertex
+from graphkd.graph import above, describe_vertex, vertex
 from graphkd.run.images import converter
 from graphkd.run.launches import device_of, groups_of, launches_of, plain_factors
 from graphkd.run.outcome import Factors, Outcome
@@ -50,7 +50,7 @@ class PhaseModule(nn.Module):
     def __init__(self, plan: PhasePlan, parts: Mapping[str, Any]) -> None:
         super().__init__()
         self.plan = plan
-        used = [*_modules_of(plan), *plan.trained]
+        used = _with_lenders(plan, [*_modules_of(plan), *plan.trained])
         self.nodes = nn.ModuleDict(
             {name: parts[name] for name in used if isinstance(parts.get(name), nn.Module)}
         )
@@ -79,8 +79,11 @@ class PhaseModule(nn.Module):
 
     def activate(self) -> None:
         """Let what learns in the phase learn, freeze the rest, and go into training mode."""
-        for name, module in self.nodes.items():
-            module.requires_grad_(name in self.plan.trained)
+        self.nodes.requires_grad_(False)
+        # nodes may share parameters, which learn if one of them does
+        for name in self.plan.trained:
+            if name in self.nodes:
+                self.nodes[name].requires_grad_(True)
         self.train()
 
     def train(self, mode: bool = True) -> PhaseModule:
@@ -278,6 +281,12 @@ class PhaseModule(nn.Module):
         nodes = [one.node for one in each.members] if isinstance(each, Fused) else [each.node]
         who = [describe_vertex(vertex(self.plan.graph, node)) for node in nodes]
         return f"while running {' and '.join(who)} on {', '.join(shapes)}"
+
+
+def _with_lenders(plan: PhasePlan, names: Sequence[str]) -> list[str]:
+    """Add the nodes whose modules these use, so that they are frozen and moved like them."""
+    lenders = above(plan.graph, [name for name in names if name in plan.graph], "weights")
+    return [*names, *(name for name in plan.graph if name in lenders.difference(names))]
 
 
 def _modules_of(plan: PhasePlan) -> list[str]:

@@ -161,7 +161,13 @@ class Loop:
             session.scaler = torch.amp.GradScaler(session.device.type)
         if recipe.compile:
             module.compile()
-        step = PhaseStep(plan, session, module, steps_per_epoch=budget.steps_per_epoch)
+        step = PhaseStep(
+            plan,
+            session,
+            module,
+            steps_per_epoch=budget.steps_per_epoch,
+            steps=budget.steps,
+        )
         if session.phase_step == 0:
             forget_best(session, plan)
         if resume is not None:

@@ -76,7 +76,7 @@ def parameter_groups(plan: PhasePlan, parts: Mapping[str, Any]) -> list[dict[str
             if parameter in seen or not parameter.requires_grad:
                 continue
             seen.add(parameter)
-            spared = bool(decay) and (parameter.ndim <= 1 or path in exempt)
+            spared = bool(decay) and (parameter.ndim <= 1 or _plain_path(path) in exempt)
             (plain if spared else decayed).append(parameter)
         for parameters, weight_decay in ((plain, 0.0), (decayed, decay)):
             if parameters:
@@ -84,6 +84,11 @@ def parameter_groups(plan: PhasePlan, parts: Mapping[str, Any]) -> list[dict[str
                     {"params": parameters, "lr": lr, "weight_decay": weight_decay, "node": name}
                 )
     return groups
+
+
+def _plain_path(path: str) -> str:
+    """Name a parameter as its module does, also where torch's parametrize keeps it elsewhere."""
+    return path.replace("parametrizations.", "").removesuffix(".original")
 
 
 def _no_weight_decay(module: nn.Module) -> set[str]:

@@ -29,12 +29,13 @@ class Best:
     Attributes:
         score: top-1 accuracy.
         step: optimizer steps since the run began.
-        weights: its state, or that of its moving average.
+        weights: by node, its state, or that of its moving average; and that of the nodes that it
+            shares modules with.
     """
 
     score: float
     step: int
-    weights: Weights
+    weights: dict[str, Weights]
 
 
 @attrs.define
@@ -137,8 +138,9 @@ class Session:
 
     def take_best(self) -> None:
         """Give each student the weights with which it did best."""
-        for name, best in self.best.items():
-            self.parts[name].load_state_dict(best.weights)
+        for best in self.best.values():
+            for name, weights in best.weights.items():
+                self.parts[name].load_state_dict(weights)
 
 
 def start_session(schedule: Schedule, *, seed: int, device: torch.device) -> Session:

@@ -8,7 +8,7 @@ from contextlib import AbstractContextManager, nullcontext
 import torch
 from torch import Tensor, nn
 
-from graphkd.compile.instructions import Backward, Loss, PhasePlan, Update
+from graphkd.compile.instructions import Advance, Backward, Loss, PhasePlan, Update
 from graphkd.run.executor import PhaseModule
 from graphkd.run.factors import StepFactors
 from graphkd.run.outcome import Factors, Outcome
@@ -27,8 +27,23 @@ class PhaseStep:
     """
 
     def __init__(
-        self, plan: PhasePlan, session: Session, module: PhaseModule, *, steps_per_epoch: int
+        self,
+        plan: PhasePlan,
+        session: Session,
+        module: PhaseModule,
+        *,
+        steps_per_epoch: int,
+        steps: int = 0,
     ) -> None:
+        """Get ready.
+
+        Args:
+            plan: the phase.
+            session: what moves.
+            module: of the phase.
+            steps_per_epoch: optimizer steps in an epoch.
+            steps: optimizer steps of the phase, for nodes that are told how far it has come.
+        """
         assert session.optimizer is not None
         flows = [each for each in plan.instructions if isinstance(each, Loss)]
         backwards = [each for each in plan.instructions if isinstance(each, Backward)]
@@ -49,6 +64,10 @@ class PhaseStep:
             for group, each in zip(module.groups, backwards, strict=True)
         ]
         self._updates = [each for each in plan.instructions if isinstance(each, Update)]
+        self._steps = steps
+        self._advances = [
+            session.parts[each.node] for each in plan.instructions if isinstance(each, Advance)
+        ]
         self._optimizer = session.optimizer
         self._learning = [
             parameter for group in self._optimizer.param_groups for parameter in group["params"]
@@ -74,6 +93,8 @@ class PhaseStep:
             session.averages[each.node].update(session.parts[each.node])
         session.phase_step += 1
         session.step += 1
+        for part in self._advances:
+            part.advance(session.phase_step, self._steps)
         if session.scheduler:
             session.scheduler.step_update(session.phase_step)
 

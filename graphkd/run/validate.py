@@ -5,10 +5,10 @@ from __future__ import annotations
 import attrs
 
 from graphkd.compile.instructions import PhasePlan, Schedule
-from graphkd.graph import vertex
+from graphkd.graph import above, borrows, vertex
 from graphkd.run.data import Batches
 from graphkd.run.evaluate import evaluate
-from graphkd.run.session import Best, Session, snapshot
+from graphkd.run.session import Best, Session, moving_nodes, snapshot
 
 
 @attrs.frozen
@@ -83,9 +83,30 @@ def forget_best(session: Session, plan: PhasePlan) -> None:
 
 
 def _keep_best(session: Session, validation: Validation) -> None:
-    for name in sorted(students(session.schedule) & set(validation.scores)):
-        score, module = validation.scores[name], session.parts[name]
-        if validation.averages.get(name, -1.0) > score:
-            score, module = validation.averages[name], session.averages[name].module
-        if name not in session.best or score > session.best[name].score:
-            session.best[name] = Best(score, session.step, snapshot(module))
+    scored = students(session.schedule) & set(validation.scores)
+    for name in sorted(scored):
+        score, averaged = validation.scores[name], validation.averages.get(name, -1.0)
+        if name in session.best and max(score, averaged) <= session.best[name].score:
+            continue
+        averages = session.averages if averaged > score else {}
+        parts = {
+            each: averages[each].module if each in averages else session.parts[each]
+            for each in (name, *_companions(session.schedule, name, others=scored - {name}))
+        }
+        weights = {each: snapshot(part) for each, part in parts.items()}
+        session.best[name] = Best(max(score, averaged), session.step, weights)
+
+
+def _companions(schedule: Schedule, name: str, *, others: frozenset[str]) -> list[str]:
+    """Name the moving nodes that share modules with a student, other students left out."""
+    graph = schedule.graph
+    lent = above(graph, [name], "weights")
+    found = {
+        each for each in graph.nodes if each in lent or name in above(graph, [each], "weights")
+    }
+    moving = moving_nodes(schedule)
+    return [
+        each
+        for each in graph.nodes
+        if each in found & moving - others - {name} and not borrows(graph, each)
+    ]

@@ -173,8 +173,8 @@ def test_a_reference_to_what_has_no_weights():
         component_name = "pieces"
         component_kind = "transform"
         ports = ()
-        early: str | None = attrs.field(metadata={"reference": "tap"})
-        late: str | None = attrs.field(default=None, metadata={"reference": "tap"})
+        early: str | None = attrs.field(metadata={"reference": "stage"})
+        late: str | None = attrs.field(default=None, metadata={"reference": "stage"})
 
     @attrs.frozen
     class Nothing:

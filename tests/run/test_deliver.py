@@ -86,7 +86,7 @@ def test_a_run_hands_back_what_plain_timm_loads(run):
 
 
 def test_a_run_hands_back_its_best_weights(run):
-    best = open_run(run).best["student"].weights
+    best = open_run(run).best["student"].weights["student"]
     written = load_file(run / "student.safetensors")
     assert_same_state({f"model.{key}": value for key, value in written.items()}, best)
 

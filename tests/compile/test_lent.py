@@ -1,0 +1,154 @@
+"""Fields that refer to other nodes: what they lend, what they read, and what only a fit reads."""
+
+from typing import ClassVar
+
+import attrs
+import pytest
+
+from graphkd.blueprint import loads
+from graphkd.compile import compile_blueprint
+from graphkd.compile.instructions import Fit, Forward
+from graphkd.component import Port, component
+from graphkd.errors import BlueprintError
+from graphkd.graph import edges_into
+
+HEAD = """\
+blueprint: lent
+data: {dataset: fake, size: 8, samples: 40, batch_size: 16, classes: 4}
+nodes:
+  teacher: {type: teacher, model: tiny, args: {width: 6}}
+  student: {type: student, model: tiny}
+"""
+TEACH = "{from: data.label, to: teacher.logits, loss: cross_entropy, phases: [teach]}"
+LEARN = "{from: data.label, to: student.logits, loss: cross_entropy}"
+PHASES = "phases: [{name: teach, train: [teacher]}, {name: learn, train: [student]}]\n"
+
+
+@component("projector", "scaled_like")
+@attrs.frozen
+class ScaledLike:
+    """Multiply by the mean weight of another node's model."""
+
+    ports: ClassVar = (Port("input", "b c"),)
+    by: str = attrs.field(metadata={"reference": "node"})
+
+    def build(self, site):
+        from torch import nn
+
+        class Scaled(nn.Module):
+            def forward(self, value):
+                return value * next(site.modules["by"].parameters()).mean()
+
+        return Scaled()
+
+
+@component("transform", "halved")
+@attrs.frozen
+class Halved:
+    """Half of a tap of another node."""
+
+    ports: ClassVar = (Port("source", "b d"),)
+    source: str = attrs.field(metadata={"reference": "tap"})
+
+    def build(self, site):
+        from torch import nn
+
+        assert site.modules["source"].layout("logits")
+
+        class Half(nn.Module):
+            def forward(self, value):
+                return value / 2
+
+        return Half()
+
+
+def compiled(flow="", nodes=""):
+    flows = "".join(f"  - {each}\n" for each in (TEACH, LEARN, flow) if each)
+    return compile_blueprint(loads(f"{HEAD}{nodes}flows:\n{flows}{PHASES}", name="t.yaml"))
+
+
+def problems(**parts):
+    with pytest.raises(BlueprintError) as caught:
+        compiled(**parts)
+    return [str(each) for each in caught.value.problems]
+
+
+def test_a_tap_field_reads_the_tap_and_borrows_the_node():
+    schedule = compiled(
+        "{from: half, to: student.embedding, loss: mse, via: linear}",
+        "  half: {type: halved, source: teacher.embedding}\n",
+    )
+    found = edges_into(schedule.graph, "half")
+    assert {(source, edge.kind, edge.port) for source, edge in found} == {
+        ("teacher", "weights", "source"),
+        ("teacher", "signal", "source"),
+    }
+    forward = next(
+        each
+        for each in schedule.phases[1].instructions
+        if isinstance(each, Forward) and each.node == "half"
+    )
+    assert [read.value for read in forward.reads] == ["teacher.embedding"]
+
+
+def test_a_tap_field_names_its_place():
+    assert problems(nodes="  half: {type: halved, source: techer.embedding}\n")[0] == (
+        "t.yaml:6:32: node 'half': no node 'techer'; did you mean 'teacher'?"
+    )
+    (said,) = problems(
+        flow="{from: half, to: student.embedding, loss: mse, via: linear}",
+        nodes="  half: {type: halved, source: teacher.embeding}\n",
+    )
+    assert said.startswith("t.yaml:6:32: node 'half': no tap 'embeding' on 'teacher'")
+
+
+def test_a_projector_of_a_flow_borrows_too():
+    schedule = compiled(
+        "{from: teacher.logits, to: student.logits, loss: mse,"
+        " via: {type: scaled_like, by: teacher}}"
+    )
+    found = edges_into(schedule.graph, "flow3_scaled_like", "weights")
+    assert [(source, edge.tap) for source, edge in found] == [("teacher", "by")]
+
+
+def test_a_projector_of_a_flow_that_borrows_from_nobody():
+    found = problems(
+        flow="{from: teacher.logits, to: student.logits, loss: mse,"
+        " via: {type: scaled_like, by: us}}"
+    )
+    assert found == ["t.yaml:9:64: flow 3: no node 'us' (has teacher, student)"]
+
+
+FITTED = "  centres: {type: class_means, input: teacher.embedding}\n"
+
+
+def test_a_port_of_the_fit_is_read_by_the_fit_alone():
+    phases = PHASES.replace("{name: learn", "{name: survey, fit: [centres]}, {name: learn")
+    flow = "{from: centres, to: student.embedding, loss: mse, via: linear, phases: [learn]}"
+    text = f"{HEAD}{FITTED}flows:\n  - {TEACH}\n  - {LEARN}\n  - {flow}\n{phases}"
+    schedule = compile_blueprint(loads(text))
+    survey, learn = schedule.phases[1:]
+    fits = [each for each in survey.instructions if isinstance(each, Fit)]
+    assert [[read.value for read in each.reads] for each in fits] == [
+        ["teacher.embedding", "data.label"]
+    ]
+    forwards = {each.node: each for each in learn.instructions if isinstance(each, Forward)}
+    assert [read.value for read in forwards["centres"].reads] == ["data.label"]
+    # nobody else reads the teacher, so that it is not run
+    assert "teacher" not in forwards
+
+
+def test_an_evaluation_measures_logits_that_mean_something():
+    flow = "{from: teacher.embedding, to: student.embedding, loss: mse, via: linear}"
+    taught = f"{HEAD}flows:\n  - {TEACH}\n  - {LEARN}\n  - {flow}\n{PHASES}"
+    hinted = (
+        f"{HEAD}flows:\n  - {{from: student.embedding, to: teacher.embedding, loss: mse,"
+        f" via: linear, phases: [teach]}}\n  - {LEARN}\n  - {flow}\n{PHASES}"
+    )
+    sinks = compile_blueprint(loads(taught)).evaluation.graph.graph["sinks"]
+    assert sinks == ("teacher", "student")
+    # a teacher whose logits nobody taught and nobody reads has a random classifier
+    sinks = compile_blueprint(
+        loads(hinted.replace("train: [teacher]", "train: [teacher, student]"))
+    )
+    assert sinks.evaluation.graph.graph["sinks"] == ("student",)
