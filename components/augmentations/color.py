@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, cast
 
 import attrs
-from attrs.validators import and_, ge, le
+from attrs.validators import and_, ge, gt, le
 
 from graphkd.component import ImageSpec, component, name_of
 from graphkd.errors import ComponentError
@@ -45,6 +45,27 @@ class ColorJitter:
         _need_grey_or_colour(self, image)
         jitter = v2.ColorJitter(self.brightness, self.contrast, self.saturation, self.hue)
         return cast("Callable[[Tensor], Tensor]", jitter)
+
+
+@component("augmentation", "random_grayscale")
+@attrs.frozen
+class RandomGrayscale:
+    """Take the colour out: each channel becomes 0.299 red + 0.587 green + 0.114 blue.
+
+    Grey images stay as they are.
+
+    Attributes:
+        probability: how often, above 0 and at most 1.
+    """
+
+    probability: float = attrs.field(default=0.1, validator=and_(gt(0.0), le(1.0)))
+
+    def build(self, image: ImageSpec) -> Callable[[Tensor], Tensor]:
+        """Make the function; ComponentError where the images have other than 1 or 3 channels."""
+        from torchvision.transforms import v2
+
+        _need_grey_or_colour(self, image)
+        return cast("Callable[[Tensor], Tensor]", v2.RandomGrayscale(self.probability))
 
 
 @component("augmentation", "rand_augment")

@@ -60,6 +60,24 @@ class RandomFlip:
         return cast("Callable[[Tensor], Tensor]", v2.RandomHorizontalFlip(self.probability))
 
 
+@component("augmentation", "random_vertical_flip")
+@attrs.frozen
+class RandomVerticalFlip:
+    """Mirror top and bottom.
+
+    Attributes:
+        probability: how often, above 0 and at most 1.
+    """
+
+    probability: float = attrs.field(default=0.5, validator=and_(gt(0.0), le(1.0)))
+
+    def build(self, image: ImageSpec) -> Callable[[Tensor], Tensor]:
+        """Make the function."""
+        from torchvision.transforms import v2
+
+        return cast("Callable[[Tensor], Tensor]", v2.RandomVerticalFlip(self.probability))
+
+
 @component("augmentation", "random_affine")
 @attrs.frozen
 class RandomAffine:

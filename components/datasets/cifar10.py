@@ -31,7 +31,7 @@ class CIFAR10:
     def spec(self, folder: Any) -> DataSpec:
         """Describe the data without reading it."""
         mean, std = (0.4914, 0.4822, 0.4465), (0.2470, 0.2435, 0.2616)
-        return DataSpec(ImageSpec(3, 32, 32, mean=mean, std=std), classes=10)
+        return DataSpec(ImageSpec(3, 32, 32, mean=mean, std=std), classes=10, samples=50_000)
 
     def splits(self, folder: Any) -> Splits:
         """Read the files; ComponentError when they are absent or damaged."""

@@ -31,7 +31,7 @@ class CIFAR100:
     def spec(self, folder: Any) -> DataSpec:
         """Describe the data without reading it."""
         mean, std = (0.5071, 0.4865, 0.4409), (0.2673, 0.2564, 0.2762)
-        return DataSpec(ImageSpec(3, 32, 32, mean=mean, std=std), classes=100)
+        return DataSpec(ImageSpec(3, 32, 32, mean=mean, std=std), classes=100, samples=50_000)
 
     def splits(self, folder: Any) -> Splits:
         """Read the files; ComponentError when they are absent or damaged."""

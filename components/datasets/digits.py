@@ -13,6 +13,7 @@ from graphkd.components.datasets.stored import Stored
 if TYPE_CHECKING:
     import numpy as np
 
+_TRAIN = 1000
 _VALIDATION = 197
 _TEST = 600
 
@@ -39,7 +40,7 @@ class Digits:
     def spec(self, folder: Any) -> DataSpec:
         """Describe the data without reading it."""
         image = ImageSpec(1, self.size, self.size, mean=(0.3049,), std=(0.3238,))
-        return DataSpec(image, classes=10)
+        return DataSpec(image, classes=10, samples=_TRAIN)
 
     def splits(self, folder: Any) -> Splits:
         """Read the scans from the scikit-learn package."""

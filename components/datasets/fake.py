@@ -46,7 +46,7 @@ class Fake:
         """Describe the images."""
         mean, std = (0.5,) * self.channels, (0.2,) * self.channels
         image = ImageSpec(self.channels, self.size, self.size, mean=mean, std=std)
-        return DataSpec(image, classes=self.classes)
+        return DataSpec(image, classes=self.classes, samples=self.samples)
 
     def splits(self, folder: Any) -> Splits:
         """Make the patterns; the images are made when they are read."""

@@ -1,5 +1,6 @@
 """Built-in losses."""
 
+from graphkd.components.losses.binary_cross_entropy import BinaryCrossEntropy
 from graphkd.components.losses.cosine import Cosine
 from graphkd.components.losses.cross_entropy import CrossEntropy
 from graphkd.components.losses.dkd import DKD
@@ -11,6 +12,7 @@ from graphkd.components.losses.nd import ND
 from graphkd.components.losses.nkd import NKD
 from graphkd.components.losses.ofa import OFA
 from graphkd.components.losses.smooth_l1 import SmoothL1
+from graphkd.components.losses.soft_cross_entropy import SoftCrossEntropy
 
 __all__ = [
     "DKD",
@@ -20,8 +22,10 @@ __all__ = [
     "ND",
     "NKD",
     "OFA",
+    "BinaryCrossEntropy",
     "Cosine",
     "CrossEntropy",
     "InfoNCE",
     "SmoothL1",
+    "SoftCrossEntropy",
 ]

@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
+import copy
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from torch import Tensor, nn
 
 from graphkd.component import ImageSpec
+from graphkd.components.models.plain_model import plain_model
+from graphkd.components.models.tail import cannot_run
 from graphkd.components.models.watch import Place, Watch
+from graphkd.errors import ComponentError
+
+if TYPE_CHECKING:
+    from graphkd.components.models.tail import Tail
 
 
 class Reading(Protocol):
@@ -78,13 +85,53 @@ class TapNetwork(nn.Module, ABC):
         """
         return Reader(self, self.reading(taps, stop=stop))
 
+    def tail(self, stage: str) -> Tail:
+        """Give what runs from the beginning of a stage on, made of this model's own modules.
+
+        Args:
+            stage: `stage2` to `stage4`.
+
+        Raises:
+            ComponentError: tails do not begin there, or the model has none.
+        """
+        raise cannot_run(self, stage)
+
+    def classifier(self) -> str:
+        """Name the linear layer of the model that reads the embedding and gives the logits.
+
+        Raises:
+            ComponentError: there is none, or it has no bias.
+        """
+        path = self.classifier_path()
+        layer = self.model.get_submodule(path) if path else None
+        if not isinstance(layer, nn.Linear):
+            raise ComponentError("its logits are not one linear layer on its embedding")
+        if layer.bias is None:
+            raise ComponentError(f"the linear layer of its logits, '{path}', has no bias")
+        return path
+
+    def classifier_path(self) -> str:
+        """Name the module that reads the embedding; empty where it is not one alone."""
+        return ""
+
     def passport(self) -> dict[str, Any]:
         """Say what the model's library needs to make it again."""
         return dict(self._passport)
 
     def deliverable(self) -> nn.Module:
-        """Give the model as its library made it."""
-        return self.model
+        """Give the model as its library makes it: itself, or a copy if it stores other tensors."""
+        return plain_model(self.model)
+
+    def around(self, model: nn.Module, *, passport: Mapping[str, Any] | None = None) -> TapNetwork:
+        """Put the same taps around another model with the same module paths.
+
+        Args:
+            model: a copy of this network's, of other weights or widths.
+            passport: how to make that one again; None: as this one's.
+        """
+        other = copy.deepcopy(self, {id(self.model): model})
+        other._passport = dict(self._passport if passport is None else passport)
+        return other
 
 
 class Reader:
@@ -144,6 +191,11 @@ class HookNetwork(TapNetwork):
         """Say the axis words of one of `taps`."""
         place = self.places.get(tap)
         return "b c" if place is None else place.layout
+
+    def classifier_path(self) -> str:
+        """Name the module whose input is the embedding; empty where it is an output."""
+        place = self.places.get("embedding")
+        return place.path if place is not None and place.side == "input" else ""
 
     def reading(self, taps: Sequence[str], *, stop: bool) -> Reading:
         """Plan one forward with a hook for each tap but the logits."""

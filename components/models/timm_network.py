@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 from einops import rearrange
@@ -13,6 +13,9 @@ from graphkd.component import ImageSpec
 from graphkd.components.models.tap_network import Reading, TapNetwork
 from graphkd.components.models.timm_anatomy import Anatomy, dissect
 from graphkd.components.models.watch import Place, Watch
+
+if TYPE_CHECKING:
+    from graphkd.components.models.tail import Tail
 
 
 class TimmNetwork(TapNetwork):
@@ -35,12 +38,27 @@ class TimmNetwork(TapNetwork):
         special = {"logits": "b c", "embedding": "b d", "tokens": "b n d"}
         return special.get(tap, self.anatomy.layout)
 
+    def classifier_path(self) -> str:
+        """Name the module that reads the embedding; empty where there are several."""
+        places = self.anatomy.places.get("embedding")
+        if places is None:
+            model: Any = self.model
+            head = model.get_classifier()
+            return str(next(name for name, each in model.named_modules() if each is head))
+        return places[0].path if len(places) == 1 else ""
+
     def reading(self, taps: Sequence[str], *, stop: bool) -> Reading:
         """Plan one forward that gives these taps."""
-        return _TimmReading(self, taps, stop=stop)
+        return TimmReading(self, taps, stop=stop)
+
+    def tail(self, stage: str) -> Tail:
+        """Give what runs from the beginning of a stage on, in the families that are known."""
+        from graphkd.components.models.timm_tail import TimmTail
+
+        return TimmTail(self, stage)
 
 
-class _TimmReading:
+class TimmReading:
     """One forward of a timm model: its features as far as needed, then its head."""
 
     def __init__(self, network: TimmNetwork, taps: Sequence[str], *, stop: bool) -> None:
@@ -63,6 +81,7 @@ class _TimmReading:
         self.named = {tap: self.indices.index(index) for tap, index in named.items()}
 
     def __call__(self, model: nn.Module, image: Tensor) -> tuple[Tensor, ...]:
+        """Run the model once and give the taps."""
         if self.watch is None:
             found = self._forward(model, image)
         else:

@@ -3,6 +3,7 @@
 from graphkd.components.projectors.conv1x1 import Conv1x1
 from graphkd.components.projectors.exit_branch import ExitBranch
 from graphkd.components.projectors.grid_to_tokens import GridToTokens
+from graphkd.components.projectors.hashed import Hashed
 from graphkd.components.projectors.linear import Linear
 from graphkd.components.projectors.mlp import MLP
 from graphkd.components.projectors.nd_head import NDHead
@@ -16,6 +17,7 @@ __all__ = [
     "Conv1x1",
     "ExitBranch",
     "GridToTokens",
+    "Hashed",
     "Linear",
     "NDHead",
     "Pool",

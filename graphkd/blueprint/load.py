@@ -55,9 +55,13 @@ def loads(text: str, *, name: str = "blueprint", folder: Path | None = None) -> 
 
 
 def shipped() -> dict[str, Path]:
-    """Return the blueprint files that come with graphkd, by name."""
+    """Return the blueprint files that come with graphkd, by name.
+
+    A file in a folder is called by both: `scale/tas_cifar100`, a recipe of a paper in its own size.
+    """
     folder = Path(str(importlib.resources.files("graphkd"))) / "blueprints"
-    return {file.stem: file for file in sorted(folder.glob("*.yaml"))}
+    found = [*sorted(folder.glob("*.yaml")), *sorted(folder.glob("*/*.yaml"))]
+    return {file.relative_to(folder).with_suffix("").as_posix(): file for file in found}
 
 
 def find_file(path: str | Path) -> Path:

@@ -8,7 +8,7 @@ import attrs
 
 from graphkd.blueprint.fields import bare_key, component_field, find_component, keys_of
 from graphkd.blueprint.located import Located, Where
-from graphkd.blueprint.parts import Augment, Data, Flow, Node, Via
+from graphkd.blueprint.parts import Augment, Data, Extra, Flow, Node, Via
 
 
 def extend(base: Located, over: Located) -> Located:
@@ -123,4 +123,6 @@ def _section_class(at: Where) -> Any | None:
             return Via
         case ("data", "augment") | ("data", "augment", int()):
             return Augment
+        case ("data", "extra") | ("data", "extra", int()):
+            return Extra
     return None

@@ -14,6 +14,7 @@ from graphkd.blueprint.parts import (
     NODE_KINDS,
     Augment,
     Data,
+    Extra,
     Flow,
     Node,
     Ramp,
@@ -32,6 +33,7 @@ __all__ = [
     "Augment",
     "Blueprint",
     "Data",
+    "Extra",
     "Flow",
     "Handle",
     "Node",
@@ -95,7 +97,7 @@ class Blueprint:
 
     @property
     def batch(self) -> Handle:
-        """What the data set offers in each step: `batch.image`, `batch.label`, `batch.index`."""
+        """What the data offers in each step: `batch.image`, `batch.label` and so on."""
         return Handle("data")
 
     def node(self, name: str, component: Any, **settings: Any) -> Handle:

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any, Literal
 
 import attrs
-from attrs.validators import ge, gt, lt, optional
+from attrs.validators import ge, gt, le, lt, optional
 
 from graphkd.blueprint.refs import Ref, as_names, as_ref, as_ref_map, as_refs
 from graphkd.component import name_of
@@ -31,6 +31,25 @@ def _as_augments(steps: Any) -> tuple[Augment, ...]:
 
 
 @attrs.frozen
+class Extra:
+    """A further data set: its training images join every training batch, without labels.
+
+    Attributes:
+        component: which data set, with its parameters.
+        share: part of each batch that is from it, rounded down to whole images; empty: what the
+            data sets with a share leave is divided among the others by their numbers of images.
+    """
+
+    component: Any = attrs.field(metadata={"kinds": ("dataset",), "key": "dataset"})
+    share: float | None = attrs.field(default=None, validator=optional([gt(0.0), lt(1.0)]))
+
+
+def _as_extras(sets: Any) -> tuple[Extra, ...]:
+    several = sets if isinstance(sets, Iterable) else [sets]
+    return tuple(each if isinstance(each, Extra) else Extra(each) for each in several)
+
+
+@attrs.frozen
 class Data:
     """What is learnt from.
 
@@ -40,23 +59,36 @@ class Data:
         workers: processes that load samples; 0 loads in the training process.
         validation: share of the training samples kept for choosing the best checkpoint, for data
             sets that have no validation split of their own.
+        half: learn from this half of the training samples; the two have no sample in common, and
+            are the same in all phases of a seed. Empty: both.
+        subset: learn from so many of them, chosen at random, the same share of every class; a
+            smaller subset is a part of a larger one. Empty: all.
         labels_per_class: how many training samples of a class keep their label; the others stay
             without. Empty: all.
         labelled_only: leave the samples without a label out.
+        extra: data sets whose training images join every training batch, without labels.
         augment: steps applied to each training image, in this order.
+        augment_probability: how often the steps are applied to an image, all or none of them.
         mixup: alpha of MixUp's Beta distribution, 0 for none.
         cutmix: alpha of CutMix's Beta distribution, 0 for none.
+        mixup_share: part of each batch that MixUp and CutMix take, from its first image on, rounded
+            up to whole images.
     """
 
     dataset: Any = attrs.field(metadata={"kinds": ("dataset",), "key": "dataset"})
     batch_size: int = attrs.field(default=128, validator=ge(1))
     workers: int = attrs.field(default=0, validator=ge(0))
     validation: float = attrs.field(default=0.1, validator=[gt(0.0), lt(1.0)])
+    half: Literal["first", "second"] | None = None
+    subset: int | None = attrs.field(default=None, validator=optional(ge(1)))
     labels_per_class: int | None = attrs.field(default=None, validator=optional(ge(1)))
     labelled_only: bool = False
+    extra: tuple[Extra, ...] = attrs.field(default=(), converter=_as_extras)
     augment: tuple[Augment, ...] = attrs.field(default=(), converter=_as_augments)
+    augment_probability: float = attrs.field(default=1.0, validator=[gt(0.0), le(1.0)])
     mixup: float = attrs.field(default=0.0, validator=ge(0.0))
     cutmix: float = attrs.field(default=0.0, validator=ge(0.0))
+    mixup_share: float = attrs.field(default=1.0, validator=[ge(0.0), le(1.0)])
 
 
 @attrs.frozen

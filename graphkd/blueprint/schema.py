@@ -25,6 +25,7 @@ from graphkd.blueprint.model import (
     Augment,
     Blueprint,
     Data,
+    Extra,
     Flow,
     Node,
     Phase,
@@ -38,7 +39,7 @@ from graphkd.component import help_of, names, summary_of
 
 Schema = dict[str, Any]
 
-_CLASSES = (Augment, Data, Flow, Node, Phase, Ramp, Train, Via)
+_CLASSES = (Augment, Data, Extra, Flow, Node, Phase, Ramp, Train, Via)
 _PLAIN = {int: "integer", float: "number", bool: "boolean", str: "string", types.NoneType: "null"}
 _BOUNDS = {">": "exclusiveMinimum", ">=": "minimum", "<": "exclusiveMaximum", "<=": "maximum"}
 _EXTENDS = "Another blueprint file, or the name of a shipped one, that this file changes."
@@ -70,7 +71,7 @@ def schema() -> Schema:
         "then": {"properties": changes},
         "else": {"properties": whole, "required": required_keys(Blueprint)},
         "definitions": {
-            **{cls.__name__: _tagged(cls) for cls in (Augment, Data, Flow, Node, Via)},
+            **{cls.__name__: _tagged(cls) for cls in (Augment, Data, Extra, Flow, Node, Via)},
             **{f"{cls.__name__}Change": _tagged(cls, partly=True) for cls in (Data, Node)},
             **{cls.__name__: _object(cls) for cls in (Ramp, Train)},
             "Phase": _phase(),

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from cyclopts import App, CycloptsError
 
 from graphkd import __version__
-from graphkd.cli import comparing, looking, making, running
+from graphkd.cli import comparing, looking, making, running, studying
 from graphkd.errors import BlueprintError
 
 app = App(
@@ -21,6 +21,7 @@ app = App(
 for command in (*looking.COMMANDS, *running.COMMANDS, *comparing.COMMANDS, *making.COMMANDS):
     name = command.__name__.removesuffix("_").replace("_", "-")
     app.command(command, name=name)
+app.command(studying.study)
 
 
 def main(words: Sequence[str] | None = None) -> None:

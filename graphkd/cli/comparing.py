@@ -69,12 +69,12 @@ def compare(
     from graphkd.run.compare import compare as run
 
     console = Console()
-    with _stopping(command):
+    with stopping(command):
         found = run(
             blueprints,
             seeds=chosen,
             out=folder,
-            origin=_origin(command),
+            origin=origin_of(command),
             metric=metric,
             baseline=baseline,
             allow_unequal=allow_unequal,
@@ -85,8 +85,8 @@ def compare(
 
 
 @contextmanager
-def _stopping(command: str) -> Iterator[None]:
-    """Say how to go on when the user stops a comparison."""
+def stopping(command: str) -> Iterator[None]:
+    """Say how to go on when the user stops a command of several runs."""
     from graphkd.run import Stopped
 
     try:
@@ -154,7 +154,8 @@ def _options(
     return found + [word for each in plugin or () for word in ("--plugin", each)]
 
 
-def _origin(command: str) -> Origin:
+def origin_of(command: str) -> Origin:
+    """Say when, on what and with which versions a command runs."""
     from graphkd.bench.step import processor
     from graphkd.inspect.comparison import Origin
 

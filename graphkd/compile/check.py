@@ -13,6 +13,7 @@ RULES = (
     rules.ignorant_sources,
     rules.unused,
     rules.unfitted,
+    rules.too_few_samples,
     rules.phase_names,
     rules.empty_phases,
     rules.deliver,

@@ -185,7 +185,7 @@ class Update:
 
 @attrs.frozen
 class Advance:
-    """Tell a node how far the phase has come, after the step.
+    """Tell a node how far the phase has come: at its beginning, and after each step.
 
     Attributes:
         node: what is told.

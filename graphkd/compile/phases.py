@@ -70,9 +70,23 @@ def reached_within(graph: Graph, loss: str) -> frozenset[str]:
 
 
 def learners(graph: Graph, loss: str, phase: Phase) -> frozenset[str]:
-    """Name the nodes that a flow teaches in a phase, its own projectors left out."""
-    found = reached_within(graph, loss)
-    return frozenset(name for name in found if may_learn(graph, name, phase))
+    """Name the nodes that a flow teaches in a phase, its own projectors left out.
+
+    What lends its module to a node that learns by itself learns with it, but is no reason for the
+    flow: a teacher that lends an assistant its last stage is not taught by the assistant's flows
+    while it is trained before.
+    """
+    found = {name for name in reached_within(graph, loss) if may_learn(graph, name, phase)}
+    meant = flow_of(graph, vertex(graph, loss)).into or _meant(graph, loss)
+    return frozenset(found if found.intersection(meant) else ())
+
+
+def _meant(graph: Graph, loss: str) -> set[str]:
+    """Name the vertices that the gradient of a loss passes, and the owners of those without own."""
+    starts = [source for source, _ in edges_into(graph, loss, "learner")]
+    passed = above(graph, starts, "learner", "signal")
+    views = [name for name in passed if not getattr(vertex(graph, name).component, "learns", False)]
+    return passed | above(graph, views, "weights")
 
 
 def alive_losses(graph: Graph, phase: Phase) -> tuple[str, ...]:

@@ -42,6 +42,7 @@ class Progress:
         done: vertices whose shapes are known.
         settled: names of vertices that need no more looking at, whether done or failed.
         modules: what was built, on the meta device.
+        weighed: parameters of each module when last looked at, and their bytes with the buffers'.
         sites: where each vertex was built.
         problems: what does not fit.
     """
@@ -50,6 +51,7 @@ class Progress:
     done: dict[str, Vertex] = attrs.field(factory=dict)
     settled: set[str] = attrs.field(factory=set)
     modules: dict[str, nn.Module] = attrs.field(factory=dict)
+    weighed: dict[str, tuple[int, int]] = attrs.field(factory=dict)
     sites: dict[str, Site] = attrs.field(factory=dict)
     problems: list[Problem] = attrs.field(factory=list)
 

@@ -19,6 +19,7 @@ from graphkd.graph import (
     Vertex,
     carries_image,
     describe_vertex,
+    edges_into,
     edges_out_of,
     layout_of,
     vertex,
@@ -173,8 +174,14 @@ def _measured(
 
 
 def _weighed(progress: Progress, each: Vertex, cost: Cost) -> Cost:
-    lent = progress.lent(each.name).values()
-    count, size = parameters(progress.modules.get(each.name), lent)
+    """Add the weights that are a vertex's own, and those that it put into what is lent to it."""
+    module = progress.modules.get(each.name)
+    count, size = parameters(module, progress.lent(each.name).values())
+    for lender, _ in edges_into(progress.graph, each.name, "weights"):
+        now, before = parameters(progress.modules.get(lender)), progress.weighed.get(lender, (0, 0))
+        count, size = count + now[0] - before[0], size + now[1] - before[1]
+        progress.weighed[lender] = now
+    progress.weighed[each.name] = parameters(module)
     return attrs.evolve(cost, parameters=count, parameter_bytes=size)
 
 

@@ -10,10 +10,13 @@ import attrs
 from graphkd.blueprint.model import Blueprint, Ref, Where
 from graphkd.component import ports_of
 from graphkd.errors import Problem, did_you_mean
-from graphkd.graph import Edge, Graph, Vertex, describe_vertex, edges_into, vertex
+from graphkd.graph import VIEWS, Edge, Graph, Vertex, describe_vertex, edges_into, vertex
 
 DATA = "data"
-BATCH_TAPS = ("image", "label", "index")
+BATCH_TAPS = ("image", "label", "index", "source")
+"""Taps of the data that a port of the same name reads by default."""
+DATA_TAPS = (*BATCH_TAPS, *VIEWS)
+"""All taps of the data; a blueprint that wants a view says so."""
 
 
 @attrs.define
@@ -82,11 +85,11 @@ class Wiring:
     def _mistake(self, ref: Ref) -> str:
         """Say what is wrong with a reference to a tap; empty when nothing is."""
         if ref.node == DATA:
-            if ref.tap in BATCH_TAPS:
+            if ref.tap in DATA_TAPS:
                 return ""
             if not ref.tap:
-                return f"'{DATA}' has several taps; write {_choices(f'{DATA}.', BATCH_TAPS)}"
-            return f"no tap '{ref.tap}' on '{DATA}'{did_you_mean(ref.tap, BATCH_TAPS)}"
+                return f"'{DATA}' has several taps; write {_choices(f'{DATA}.', DATA_TAPS)}"
+            return f"no tap '{ref.tap}' on '{DATA}'{did_you_mean(ref.tap, DATA_TAPS)}"
         node = self.blueprint.nodes.get(ref.node)
         if node is None:
             return f"no node '{ref.node}'{did_you_mean(ref.node, [*self.blueprint.nodes, DATA])}"

@@ -19,10 +19,14 @@ class DataSpec:
     Attributes:
         image: channels, size and statistics of the images.
         classes: number of classes; 0 for a data set without labels.
+        samples: number of samples in the training split, before validation is carved out of it;
+            None where only reading the data tells. Values of `index` lie below it, but for images
+            of further data sets.
     """
 
     image: ImageSpec
     classes: int
+    samples: int | None = None
 
 
 class Samples(Protocol):

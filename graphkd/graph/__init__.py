@@ -1,6 +1,8 @@
 """The typed graph: vertices, edges, walks over them, and how port shapes are matched."""
 
 from graphkd.graph.model import (
+    IMAGES,
+    VIEWS,
     Cost,
     Edge,
     Graph,
@@ -23,6 +25,8 @@ from graphkd.graph.verify import verify
 from graphkd.graph.walk import above, borrows, in_order, inputs_of, keep, owner_of
 
 __all__ = [
+    "IMAGES",
+    "VIEWS",
     "Cost",
     "Edge",
     "Graph",

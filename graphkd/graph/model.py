@@ -20,6 +20,11 @@ Graph: TypeAlias = nx.MultiDiGraph
 Kind = Literal["data", "model", "projector", "transform", "probe", "loss", "convert"]
 EdgeKind = Literal["signal", "knowledge", "learner", "weights"]
 
+VIEWS = ("view1", "view2")
+"""Taps of the data: further augmentations of the images in `image`."""
+IMAGES = ("image", *VIEWS)
+"""Names of the taps that carry images in [0, 1]."""
+
 
 @attrs.frozen
 class Cost:
@@ -173,4 +178,4 @@ def flow_of(graph: Graph, each: Vertex) -> Flow:
 
 def carries_image(edge: Edge) -> bool:
     """Say whether an edge brings an image in [0, 1], which each model converts for itself."""
-    return edge.kind == "signal" and edge.tap == "image"
+    return edge.kind == "signal" and edge.tap in IMAGES

@@ -114,5 +114,9 @@ class _Router:
         return Route(wire.kind, (first, *curve, second))
 
     def _side(self, spot: Spot) -> Point:
-        rect = self.layout.lanes[spot[0]]
-        return rect.x, rect.y + 20
+        lane = self.layout.lanes.get(spot[0])
+        if lane is not None:
+            return lane.x, lane.y + 20
+        # a projector that borrows is drawn inside a lane
+        chip = self.layout.chips[spot]
+        return chip.x, chip.middle

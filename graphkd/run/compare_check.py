@@ -151,11 +151,16 @@ def _settings(schedule: Schedule, student: str, splits: Splits) -> dict[str, Any
         data = plan.data
         now = {
             "samples a step": data.batch_size * plan.recipe.accumulate,
+            "half": data.half,
+            "subset": data.subset,
             "labels_per_class": data.labels_per_class,
             "labelled_only": data.labelled_only and data.labels_per_class is not None,
+            "extra": to_plain(data.extra),
             "augment": to_plain(data.augment),
+            "augment_probability": data.augment_probability,
             "mixup": data.mixup,
             "cutmix": data.cutmix,
+            "mixup_share": data.mixup_share,
         }
         for key, value in now.items():
             values = found.setdefault(key, [])

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import random
 import signal
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any, Protocol, cast, runtime_checkable
+from typing import Any, cast
 
 import attrs
 import torch
@@ -15,18 +14,11 @@ from torch.utils.data import DataLoader, Dataset, Sampler
 
 from graphkd.component import Samples, Splits
 from graphkd.errors import ComponentError
-from graphkd.run.order import carve, epoch_order, sample_seed
+from graphkd.run.order import carve
+from graphkd.run.reader import Reader, further_taps
+from graphkd.run.rows import ExtraRows, RowPlan
 
 _STOPPING = (signal.SIGINT, signal.SIGTERM)
-
-
-@runtime_checkable
-class BatchSamples(Protocol):
-    """Samples that read many images at once, faster than one by one."""
-
-    def batch(self, indices: Tensor) -> Tensor:
-        """Return the images of `indices`, "b c h w" float32, bit for bit those of `[]`."""
-        ...
 
 
 @attrs.frozen(eq=False)
@@ -36,10 +28,12 @@ class Part:
     Attributes:
         samples: a split of the data set.
         indices: "n" int64, ascending: those of the samples that belong to the part.
+        taps: what evaluations read besides `image`, `label` and `index`.
     """
 
     samples: Samples
     indices: Tensor
+    taps: tuple[str, ...] = ()
 
 
 @attrs.frozen(eq=False)
@@ -91,8 +85,8 @@ def _whole(samples: Samples) -> Part:
 class Batches:
     """The batches of one part, epoch by epoch.
 
-    The order is a function of (seed, epoch), a sample's augmentation one of (seed, epoch, index):
-    neither the number of workers nor what was read before plays a role. The global random
+    The order is a function of (seed, epoch), a sample's augmentation one of (seed, epoch, index,
+    view): neither the number of workers nor what was read before plays a role. The global random
     generators are left as they were found.
     """
 
@@ -109,15 +103,17 @@ class Batches:
         workers: int = 0,
         drop_last: bool = False,
         pin_memory: bool = False,
+        taps: Collection[str] = (),
+        extras: Sequence[ExtraRows] = (),
     ) -> None:
         """Prepare reading; nothing is read yet.
 
         Args:
-            samples: a split of the data set.
+            samples: a split of the data set, and behind it what `extras` name.
             indices: "n" int64, the samples in play.
             labels: one for each sample of the split, int64, -1 where it must not be seen; None
                 where no label may be seen.
-            batch_size: samples in a batch, at least 1.
+            batch_size: samples of `indices` in a batch, at least 1.
             seed: of order and augmentation.
             shuffle: a new order each epoch; otherwise that of `indices`.
             augment: from one "c h w" image to another, by torch's global CPU generator alone; None
@@ -125,12 +121,19 @@ class Batches:
             workers: processes that read; 0 reads in this one.
             drop_last: leave out a last batch that is not full.
             pin_memory: put the batches where a GPU copies them from without waiting.
+            taps: what is read of a batch; `view1`, `view2` and `source` are made only for that.
+            extras: further data sets whose samples join each batch, rising.
 
         Raises:
             ComponentError: there would be no batch.
         """
-        self._plan = _Plan(
-            indices, batch_size=batch_size, seed=seed, shuffle=shuffle, drop_last=drop_last
+        self._plan = RowPlan(
+            indices,
+            batch_size=batch_size,
+            seed=seed,
+            shuffle=shuffle,
+            drop_last=drop_last,
+            extras=tuple(extras),
         )
         if not len(self._plan):
             raise ComponentError(
@@ -138,7 +141,14 @@ class Batches:
                 field="batch_size",
             )
         hidden = torch.full((len(samples),), -1)
-        reader = _Reader(samples, hidden if labels is None else labels, seed, augment)
+        reader = Reader(
+            samples,
+            hidden if labels is None else labels,
+            seed,
+            augment,
+            taps=further_taps(taps),
+            firsts=tuple(each.first for each in extras),
+        )
         self._loader: DataLoader[Any] = DataLoader(
             cast("Dataset[Any]", reader),
             batch_sampler=cast("Sampler[Any]", self._plan),
@@ -164,104 +174,15 @@ class Batches:
 
         Returns:
             Batches: `image` "b c h w" float32, `label` "b" int64, -1 where hidden, and `index` "b"
-            int64, the sample's place in its split.
+            int64, the sample's place in its split; places in further data sets follow behind those
+            of the split. If read, `view1` and `view2`, two more augmentations of each image, and
+            `source` "b" int64, 0 for the split and 1, 2, … for the further data sets.
         """
         if not 0 <= start <= len(self):
             raise ValueError(f"start is {start}, not one of the {len(self)} batches or their end")
         self._plan.epoch, self._plan.start = number, start
         with _signals_kept_back():
             return iter(self._loader)
-
-
-@attrs.define(eq=False)
-class _Plan:
-    """Which samples each batch of an epoch holds: the loader's batch sampler.
-
-    Attributes:
-        epoch: what to read next, set before the loader is asked for an iterator.
-        start: the first batch to read.
-    """
-
-    indices: Tensor
-    batch_size: int
-    seed: int
-    shuffle: bool
-    drop_last: bool
-    epoch: int = 0
-    start: int = 0
-
-    def __len__(self) -> int:
-        full, rest = divmod(len(self.indices), self.batch_size)
-        return full + (rest > 0 and not self.drop_last)
-
-    def __iter__(self) -> Iterator[tuple[int, list[int]]]:
-        order = self.indices
-        if self.shuffle:
-            order = order[epoch_order(len(order), seed=self.seed, epoch=self.epoch)]
-        size, epoch = self.batch_size, self.epoch
-        # the epoch goes with each batch: workers outlive the epoch in which they started
-        return (
-            (epoch, order[number * size : (number + 1) * size].tolist())
-            for number in range(self.start, len(self))
-        )
-
-
-@attrs.frozen(eq=False)
-class _Reader:
-    """Reads the batches of a plan: the loader's data set, copied into each worker."""
-
-    samples: Samples
-    labels: Tensor
-    seed: int
-    augment: Callable[[Tensor], Tensor] | None
-
-    def __getitems__(self, batch: tuple[int, list[int]]) -> dict[str, Tensor]:
-        epoch, indices = batch
-        index = torch.tensor(indices)
-        image = self._read(index)
-        if self.augment is not None:
-            image = self._augmented(image, indices, epoch=epoch, augment=self.augment)
-        return {"image": image, "label": self.labels[index], "index": index}
-
-    def _read(self, index: Tensor) -> Tensor:
-        if isinstance(self.samples, BatchSamples):
-            return self.samples.batch(index)
-        return torch.stack([self.samples[each] for each in index.tolist()])
-
-    def _augmented(
-        self,
-        images: Tensor,
-        indices: list[int],
-        *,
-        epoch: int,
-        augment: Callable[[Tensor], Tensor],
-    ) -> Tensor:
-        augmented = []
-        with _own_randomness():
-            for index, image in zip(indices, images, strict=True):
-                seed = sample_seed(self.seed, epoch, index)
-                # not torch.manual_seed: that also seeds the GPUs, whose state is not restored
-                torch.default_generator.manual_seed(seed)
-                random.seed(seed)
-                augmented.append(augment(image))
-        return torch.stack(augmented)
-
-
-@contextmanager
-def _own_randomness() -> Iterator[None]:
-    """Restore the global CPU generators afterwards; use one thread meanwhile, as workers do.
-
-    A sum over a large image depends on the number of threads, and so would contrast jitter.
-    """
-    torch_state, python_state = torch.get_rng_state(), random.getstate()
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(threads)
-        torch.set_rng_state(torch_state)
-        random.setstate(python_state)
 
 
 def _as_is(batch: Any) -> Any:

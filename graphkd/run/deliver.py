@@ -8,14 +8,23 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+import torch
 from safetensors.torch import save
-from torch import nn
+from torch import Tensor, nn
 
 from graphkd.compile.instructions import Schedule
 from graphkd.component import find_model
+from graphkd.run.data import Batches
+from graphkd.run.evaluate import logits_of, models_of
+from graphkd.run.executor import PhaseModule
+from graphkd.run.images import converter
 
 PASSPORT = "graphkd"
 """Key of the passport in a safetensors header."""
+FOLDING = 1e-4
+"""How far logits may move when helpers are folded into a student, relative to the largest."""
+FEW = 8
+"""Samples on which they are compared."""
 
 
 def deliver(schedule: Schedule, parts: Mapping[str, Any], folder: Path) -> list[Path]:
@@ -36,6 +45,51 @@ def deliver(schedule: Schedule, parts: Mapping[str, Any], folder: Path) -> list[
         write_weights(parts[name], path)
         files.append(path)
     return files
+
+
+@torch.no_grad()
+def check_folded(
+    schedule: Schedule, parts: Mapping[str, Any], batches: Batches, *, device: torch.device
+) -> None:
+    """Make sure that what is handed back computes what was trained, where it is another module.
+
+    Args:
+        schedule: what ran.
+        parts: the trained modules.
+        batches: a few samples of them are read if there is something to compare.
+        device: where the parts are.
+
+    Raises:
+        AssertionError: a node's `deliverable` is another function than the node.
+    """
+    measured = [name for name in models_of(schedule) if name in schedule.deliver]
+    handed = {name: parts[name].deliverable() for name in measured}
+    folded = {
+        name: plain
+        for name, plain in handed.items()
+        if all(plain is not each for each in parts[name].modules())
+    }
+    if not folded:
+        return
+    batch = {key: each[:FEW].to(device) for key, each in next(batches.epoch(0)).items()}
+    module = PhaseModule(schedule.evaluation, parts)
+    module.eval()
+    try:
+        for name, plain in folded.items():
+            value = logits_of(schedule, name)
+            logits = plain.eval()(converter(parts[name].image)(batch["image"]))
+            _compare(name, logits, module.values(batch, [value])[value])
+    finally:
+        module.close()
+
+
+def _compare(name: str, handed: Tensor, trained: Tensor) -> None:
+    difference = float((handed - trained).abs().max())
+    size = float(trained.abs().max())
+    assert difference <= FOLDING * size, (
+        f"'{name}' hands back another function than it was trained as: logits of up to {size:.3g} "
+        f"differ by {difference:.3g}"
+    )
 
 
 def write_weights(network: Any, path: Path) -> None:

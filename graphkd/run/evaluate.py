@@ -80,7 +80,7 @@ def _measure(
 ) -> Evaluation:
     plan = schedule.evaluation
     probes = [each.node for each in plan.instructions if isinstance(each, Measure)]
-    names = {name: _logits_of(schedule, name) for name in models_of(schedule)}
+    names = {name: logits_of(schedule, name) for name in models_of(schedule)}
     if only is not None:
         names = {name: value for name, value in names.items() if name in set(only)}
         probes = []
@@ -118,7 +118,8 @@ def models_of(schedule: Schedule) -> list[str]:
     return found
 
 
-def _logits_of(schedule: Schedule, name: str) -> str:
+def logits_of(schedule: Schedule, name: str) -> str:
+    """Name the value that holds a model's logits in the evaluation."""
     graph = schedule.evaluation.graph
     owner = vertex(graph, name).same_as or name
     return f"{owner}.logits"

@@ -12,6 +12,7 @@ import attrs
 import torch
 
 from graphkd.compile.instructions import PhasePlan
+from graphkd.graph import IMAGES
 from graphkd.run import checkpoint
 from graphkd.run.data import Batches
 from graphkd.run.executor import PhaseModule
@@ -170,6 +171,7 @@ class Loop:
         )
         if session.phase_step == 0:
             forget_best(session, plan)
+            step.begin()
         if resume is not None:
             session.load_optimizer(resume)
         try:
@@ -225,7 +227,8 @@ class Loop:
         device, recipe = self.session.device, self.session.schedule.blueprint.train
         moved = {key: value.to(device, non_blocking=True) for key, value in batch.items()}
         if recipe.channels_last:
-            moved["image"] = moved["image"].contiguous(memory_format=torch.channels_last)
+            for name in moved.keys() & set(IMAGES):
+                moved[name] = moved[name].contiguous(memory_format=torch.channels_last)
         return moved
 
     def _record(self, step: PhaseStep, rates: dict[str, float]) -> None:

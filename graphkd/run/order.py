@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import torch
 from torch import Tensor
 
@@ -10,7 +12,7 @@ from graphkd.errors import ComponentError
 _MASK = (1 << 64) - 1
 
 # first number of each hash, so that one seed gives unrelated streams
-_ORDER, _SAMPLE, _LABELLED, _CARVE = range(1, 5)
+_ORDER, _SAMPLE, _LABELLED, _CARVE, _SUBSET, _HALF, _EXTRA = range(1, 8)
 
 
 def epoch_order(count: int, *, seed: int, epoch: int) -> Tensor:
@@ -74,6 +76,80 @@ def labelled_subset(labels: Tensor, per_class: int, *, seed: int) -> Tensor:
     return chosen
 
 
+def extra_order(
+    count: int, needed: int, *, seed: int, epoch: int, source: int
+) -> tuple[Tensor, Tensor]:
+    """Go through a further data set, again and again until there are enough.
+
+    Args:
+        count: of its samples, at least 1.
+        needed: how many an epoch takes, at least 0.
+        seed: of the run.
+        epoch: counted from 0.
+        source: number of the data set, from 1.
+
+    Returns:
+        Numbers 0 to count - 1, shuffled anew for each time through, and how often each was there
+        before in this epoch; "needed" int64 both.
+    """
+    times = math.ceil(needed / count)
+    through = [_permutation(count, _EXTRA, seed, epoch, source, time) for time in range(times)]
+    order = torch.cat(through) if through else torch.empty(0, dtype=torch.int64)
+    return order[:needed], torch.arange(needed) // count
+
+
+def choose(labels: Tensor | int, count: int, *, seed: int) -> Tensor:
+    """Choose some samples, about the same share of every class.
+
+    With the same seed, a smaller number chooses a part of what a larger one chooses: the r-th of
+    the m samples of a class has its turn at (r + u) / m, with u in [0, 1) drawn for the class. So
+    m times a share that is the same for all classes is chosen, rounded up or down.
+
+    Args:
+        labels: "n" int64, or n where there are no labels.
+        count: how many.
+        seed: of the choice.
+
+    Returns:
+        "count" int64, ascending.
+
+    Raises:
+        ComponentError: there are fewer.
+    """
+    labels = _single_class(labels)
+    if count > len(labels):
+        raise ComponentError(
+            f"{len(labels)} images are fewer than {count}; ask for at most {len(labels)}"
+        )
+    order = _by_class(labels, _SUBSET, seed)
+    counts = (labels - labels.min()).bincount()
+    counts = counts[counts > 0]
+    rank = torch.arange(len(order)) - (counts.cumsum(0) - counts).repeat_interleave(counts)
+    generator = torch.Generator().manual_seed(_mix(_SUBSET, seed, 1))
+    start = torch.rand(len(counts), generator=generator, dtype=torch.float64)
+    turn = (rank + start.repeat_interleave(counts)) / counts.repeat_interleave(counts)
+    return order[turn.argsort(stable=True)[:count]].sort().values
+
+
+def halves(labels: Tensor | int, *, seed: int) -> tuple[Tensor, Tensor]:
+    """Deal samples into two halves, the same share of every class to each.
+
+    Args:
+        labels: "n" int64, or n where there are no labels.
+        seed: of the choice.
+
+    Returns:
+        Indices of both halves, int64 and ascending; together 0 to n - 1. Of a class, or of all,
+        one half has at most one more than the other.
+    """
+    order = _by_class(_single_class(labels), _HALF, seed)
+    return order[::2].sort().values, order[1::2].sort().values
+
+
+def _single_class(labels: Tensor | int) -> Tensor:
+    return torch.zeros(labels, dtype=torch.int64) if isinstance(labels, int) else labels
+
+
 def carve(labels: Tensor | int, fraction: float, *, seed: int) -> tuple[Tensor, Tensor]:
     """Cut a validation part out of the training samples, the same share of every class.
 
@@ -93,7 +169,7 @@ def carve(labels: Tensor | int, fraction: float, *, seed: int) -> tuple[Tensor, 
     """
     if not 0.0 < fraction < 1.0:
         raise ValueError(f"fraction is {fraction}, not above 0 and below 1")
-    labels = torch.zeros(labels, dtype=torch.int64) if isinstance(labels, int) else labels
+    labels = _single_class(labels)
     count = len(labels)
     if count < 2:
         raise ComponentError(f"cannot carve validation out of {count} training images")

@@ -2,73 +2,36 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 
 import attrs
 import numpy as np
-import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from graphkd.blueprint import Blueprint, Data
 from graphkd.compile.instructions import PhasePlan
-from graphkd.component import DataSpec, Splits
-from graphkd.errors import ComponentError, Place, mistake
-from graphkd.run.data import Batches, Part, Parts, prepare_splits
-from graphkd.run.order import labelled_subset, sample_seed
+from graphkd.compile.wiring import DATA
+from graphkd.errors import ComponentError, mistake
+from graphkd.graph import vertex
+from graphkd.run.augment import augmentation_of
+from graphkd.run.data import Batches, Part
+from graphkd.run.extra import join
+from graphkd.run.mixing import Mixing, mixing_of
+from graphkd.run.opened import Opened, divide, extras_of, open_splits, setting_path
+from graphkd.run.order import sample_seed
+from graphkd.run.rows import ExtraRows
+from graphkd.run.selection import select
 
-Mix = Callable[[Tensor, Tensor], tuple[Tensor, Tensor]]
-
-
-@attrs.frozen(eq=False)
-class Opened:
-    """A data set that is open, and divided for one seed.
-
-    Attributes:
-        blueprint: whose data it is.
-        spec: its images and classes.
-        parts: training, validation and test, kept apart.
-    """
-
-    blueprint: Blueprint
-    spec: DataSpec
-    parts: Parts
-
-
-def open_splits(blueprint: Blueprint) -> Splits:
-    """Open a blueprint's data set.
-
-    Raises:
-        BlueprintError: files are absent, or a split is empty.
-    """
-    try:
-        splits: Splits = blueprint.data.dataset.splits(blueprint.folder)
-    except ComponentError as error:
-        raise _data_mistake(blueprint, error) from error
-    return splits
-
-
-def divide(blueprint: Blueprint, splits: Splits, *, seed: int) -> Opened:
-    """Keep validation apart from training; reads no image.
-
-    Args:
-        blueprint: says how much validation gets where the data set has none.
-        splits: of its data set.
-        seed: of the run.
-
-    Raises:
-        BlueprintError: a split is empty, or training has too few samples.
-    """
-    data = blueprint.data
-    try:
-        spec: DataSpec = data.dataset.spec(blueprint.folder)
-        parts = prepare_splits(splits, validation=data.validation, seed=seed)
-    except ComponentError as error:
-        raise _data_mistake(blueprint, error) from error
-    return Opened(blueprint, spec, parts)
-
-
-def _data_mistake(blueprint: Blueprint, error: ComponentError) -> Exception:
-    return mistake(f"data: {error}", blueprint.place("data", error.field or "dataset"))
+__all__ = [
+    "Opened",
+    "Source",
+    "divide",
+    "evaluation_batches",
+    "open_splits",
+    "taps_of",
+    "training_source",
+]
 
 
 @attrs.frozen
@@ -77,12 +40,13 @@ class Source:
 
     Attributes:
         batches: in order and augmented.
-        mix: MixUp and CutMix on a batch; None for neither.
+        mix: MixUp and CutMix of a batch's images, and of its labels if they are read; None for
+            neither. Views are not mixed.
         seed: the run's seed.
     """
 
     batches: Batches
-    mix: Mix | None
+    mix: Mixing | None
     seed: int
 
     def __len__(self) -> int:
@@ -95,7 +59,7 @@ class Source:
             yield self._mixed(batch, self.mix, number, index) if self.mix else batch
 
     def _mixed(
-        self, batch: dict[str, Tensor], mix: Mix, epoch: int, index: int
+        self, batch: dict[str, Tensor], mix: Mixing, epoch: int, index: int
     ) -> dict[str, Tensor]:
         """Mix with numpy's global generator, as timm does, and put it back afterwards."""
         before = np.random.get_state()
@@ -113,73 +77,97 @@ def training_source(
 ) -> Source:
     """Make the batches of a phase.
 
-    A phase that fits sees each training sample once, in order, without augmentation or mixing; its
-    hidden labels stay hidden.
+    A phase that fits sees each of its training samples once, in order, without augmentation,
+    mixing or further data sets; views are the images as they are, hidden labels stay hidden.
 
     Args:
         opened: the data set.
         plan: the phase, with its data settings.
-        seed: the run's seed; the labelled subset, the order and the augmentation depend on it.
+        seed: the run's seed; which samples and labels there are, their order and augmentation
+            depend on it.
         pin_memory: keep batches where a GPU can fetch them.
 
     Raises:
-        BlueprintError: a class has too few samples for `labels_per_class`, or there is no batch.
+        BlueprintError: there are too few samples for what is asked, there is no batch, a further
+            data set does not go with the main one, or labels that are read cannot be mixed.
     """
     try:
         return _source(opened, plan, seed, pin_memory)
     except ComponentError as error:
-        raise mistake(f"data: {error}", _place(opened.blueprint, plan, error.field)) from error
+        raise _told(opened.blueprint, plan, error) from error
 
 
-def _place(blueprint: Blueprint, plan: PhasePlan, field: str) -> Place | None:
-    """Say where a data setting of a phase was written."""
-    if field in plan.phase.data:
-        return blueprint.place("phases", blueprint.phases.index(plan.phase), "data", field)
-    return blueprint.place("data", field)
+def _told(blueprint: Blueprint, plan: PhasePlan, error: ComponentError) -> Exception:
+    """Say what is wrong with a data setting of a phase, where it was written."""
+    where = setting_path(blueprint, plan, error.field)
+    item = f"extra {where[-1] + 1}: " if isinstance(where[-1], int) else ""
+    return mistake(f"data: {item}{error}", blueprint.place(*where))
 
 
 def _source(opened: Opened, plan: PhasePlan, seed: int, pin_memory: bool) -> Source:
     data, fitting = plan.data, bool(plan.phase.fit)
-    samples, indices = opened.parts.train.samples, opened.parts.train.indices
-    labels = samples.labels
-    if data.labels_per_class is not None:
-        labels = _labelled(labels, indices, data.labels_per_class, seed)
-        if data.labelled_only and not fitting:
-            indices = indices[labels[indices] >= 0]
-    mix = None if fitting else _mixing(data, opened.spec)
-    if mix and (labels is None or bool((labels[indices] < 0).any())):
-        raise ComponentError("mixup and cutmix need every label", field="mixup")
+    taps = taps_of(plan)
+    indices, labels = select(opened.parts.train, data, seed=seed)
+    samples, rows = opened.parts.train.samples, data.batch_size
+    extras: tuple[ExtraRows, ...] = ()
+    if data.extra and not fitting:
+        samples, extras, rows = join(
+            samples,
+            data.extra,
+            extras_of(opened, plan),
+            in_play=len(indices),
+            batch_size=data.batch_size,
+        )
+    classes = opened.spec.classes if "label" in taps else 0
+    mix = None if fitting else mixing_of(data, classes=classes)
+    if mix and "label" in taps:
+        _need_labels(labels, indices, extras=bool(extras))
     batches = Batches(
         samples,
         indices=indices,
-        labels=labels,
-        batch_size=data.batch_size,
+        labels=_padded(labels, len(samples)),
+        batch_size=rows,
         seed=seed,
         shuffle=not fitting,
-        augment=None if fitting else _augmentation(data, opened.spec),
+        augment=None if fitting else augmentation_of(data, opened.spec.image),
         workers=data.workers,
-        # timm mixes pairs: a last batch may be odd
+        # mixing takes pairs: a last batch may be odd
         drop_last=mix is not None,
         pin_memory=pin_memory,
+        taps=taps,
+        extras=extras,
     )
     return Source(batches, mix, seed)
 
 
-def _labelled(labels: Tensor | None, indices: Tensor, per_class: int, seed: int) -> Tensor:
-    """Hide all labels of a split but those of the labelled subset."""
-    if labels is None:
-        raise ComponentError("the data set has no labels", field="labels_per_class")
-    try:
-        chosen = labelled_subset(labels[indices], per_class, seed=seed)
-    except ComponentError as error:
-        raise ComponentError(str(error), field="labels_per_class") from error
-    kept = torch.full_like(labels, -1)
-    kept[indices[chosen]] = labels[indices[chosen]]
-    return kept
+def taps_of(plan: PhasePlan) -> frozenset[str]:
+    """Name the taps of the data that a phase reads."""
+    return frozenset(vertex(plan.graph, DATA).taps) if DATA in plan.graph else frozenset()
+
+
+def _need_labels(labels: Tensor | None, indices: Tensor, *, extras: bool) -> None:
+    """Make sure that labels can be mixed.
+
+    Raises:
+        ComponentError: some are hidden.
+    """
+    if extras:
+        text = "mixup and cutmix need every label, and the images of extra have none"
+        raise ComponentError(f"{text}; drop one of them, or the flows of labels", field="mixup")
+    if labels is None or bool((labels[indices] < 0).any()):
+        raise ComponentError("mixup and cutmix need every label", field="mixup")
+
+
+def _padded(labels: Tensor | None, count: int) -> Tensor | None:
+    """Hide the labels of the samples that follow behind a split."""
+    return None if labels is None else F.pad(labels, (0, count - len(labels)), value=-1)
 
 
 def evaluation_batches(part: Part, data: Data) -> Batches:
-    """Make the batches of a part of the data, in order and without augmentation."""
+    """Make the batches of a part of the data, in order and without augmentation.
+
+    Views are the images as they are; further data sets are no part of it.
+    """
     return Batches(
         part.samples,
         indices=part.indices,
@@ -188,35 +176,5 @@ def evaluation_batches(part: Part, data: Data) -> Batches:
         seed=0,
         shuffle=False,
         workers=data.workers,
+        taps=part.taps,
     )
-
-
-@attrs.frozen
-class _Chain:
-    """Steps of augmentation, one after another."""
-
-    steps: tuple[Callable[[Tensor], Tensor], ...]
-
-    def __call__(self, image: Tensor) -> Tensor:
-        for step in self.steps:
-            image = step(image)
-        return image
-
-
-def _augmentation(data: Data, spec: DataSpec) -> Callable[[Tensor], Tensor] | None:
-    steps = tuple(each.component.build(spec.image) for each in data.augment)
-    return _Chain(steps) if steps else None
-
-
-def _mixing(data: Data, spec: DataSpec) -> Mix | None:
-    if not data.mixup and not data.cutmix:
-        return None
-    from timm.data.mixup import Mixup
-
-    mix: Mix = Mixup(
-        mixup_alpha=data.mixup,
-        cutmix_alpha=data.cutmix,
-        label_smoothing=0.0,
-        num_classes=spec.classes,
-    )
-    return mix

@@ -74,6 +74,11 @@ class PhaseStep:
         ]
         self._precision = _autocast(session.device, plan.recipe.precision)
 
+    def begin(self) -> None:
+        """Tell nodes that the phase begins; a resumed phase has begun before."""
+        for part in self._advances:
+            part.advance(0, self._steps)
+
     def run(self, batches: Sequence[Batch]) -> None:
         """Do one optimizer step on the gradients of one or several batches.
 

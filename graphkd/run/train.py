@@ -18,7 +18,7 @@ from graphkd.component import Splits
 from graphkd.errors import mistake
 from graphkd.inspect import write_report
 from graphkd.run import checkpoint
-from graphkd.run.deliver import deliver
+from graphkd.run.deliver import check_folded, deliver
 from graphkd.run.evaluate import Evaluation, evaluate
 from graphkd.run.folder import (
     CHECKPOINTS,
@@ -176,6 +176,8 @@ def _finish(session: Session, opened: Opened, folder: Path) -> Evaluation:
     session.take_best()
     batches = evaluation_batches(opened.parts.test, session.schedule.blueprint.data)
     found = evaluate(session.schedule, session.parts, batches, device=session.device)
+    validation = evaluation_batches(opened.parts.validation, session.schedule.blueprint.data)
+    check_folded(session.schedule, session.parts, validation, device=session.device)
     deliver(session.schedule, session.parts, folder)
     return found
 

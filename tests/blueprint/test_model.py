@@ -159,8 +159,9 @@ def test_epochs_of_a_phase_go_before_steps_of_the_recipe():
         (lambda b: b.flow("a", "b", Gap()), "'gap' is a probe, not a loss"),
         (
             lambda b: Phase("p", data={"dataset": Digits()}),
-            "a phase cannot change 'dataset' (has batch_size, workers, "
-            "labels_per_class, labelled_only, augment, mixup, cutmix)",
+            "a phase cannot change 'dataset' (has batch_size, workers, half, subset, "
+            "labels_per_class, labelled_only, extra, augment, augment_probability, mixup, cutmix, "
+            "mixup_share)",
         ),
         (
             lambda b: Phase("p", recipe={"epoch": 1}),

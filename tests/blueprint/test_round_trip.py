@@ -12,6 +12,7 @@ from graphkd.blueprint import (
     Augment,
     Blueprint,
     Data,
+    Extra,
     Flow,
     Node,
     Phase,
@@ -92,6 +93,9 @@ def components(draw, *kinds):
 
 
 ramps = st.builds(Ramp, numbers, numbers, epochs=st.floats(0.5, 5))
+extras = st.lists(
+    st.builds(Extra, components("dataset"), share=st.none() | st.floats(0.05, 0.9)), max_size=2
+).map(tuple)
 augments = st.lists(st.builds(Augment, components("augmentation")), max_size=2).map(tuple)
 several = st.lists(words, max_size=2).map(tuple)
 extra = st.dictionaries(words, refs, max_size=2)
@@ -125,14 +129,20 @@ def flows(draw, index):
     )
 
 
+PLAIN_CHANGES = [key for key in DATA_CHANGES if key not in ("augment", "extra")]
+further = st.fixed_dictionaries({}, optional={"augment": augments, "extra": extras})
+
+
 @st.composite
 def phases(draw, index):
+    data = draw(instances(Data, only=PLAIN_CHANGES)) | draw(further)
     return Phase(
         f"{draw(texts)}{index}",
         train=draw(several),
         fit=draw(several),
         recipe=draw(instances(Train, only=RECIPE_CHANGES)),
-        data=draw(instances(Data, only=[key for key in DATA_CHANGES if key != "augment"])),
+        # in the order in which a file is read
+        data={key: data[key] for key in DATA_CHANGES if key in data},
     )
 
 
@@ -141,7 +151,7 @@ def blueprints(draw):
     dataset = draw(components("dataset"))
     return Blueprint(
         draw(words),
-        draw(instances(Data, dataset=dataset, augment=draw(augments))),
+        draw(instances(Data, dataset=dataset, augment=draw(augments), extra=draw(extras))),
         about=draw(texts),
         nodes=draw(st.dictionaries(words.filter(lambda word: word != "data"), nodes(), max_size=2)),
         flows=[draw(flows(index)) for index in range(draw(st.integers(0, 2)))],

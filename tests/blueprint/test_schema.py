@@ -52,6 +52,8 @@ RIGHT = {
     "extends": "extends: hinton\n",
     "changes": "extends: hinton\nnodes: {teacher: {model: m}, student: }\ndata: {workers: 1}\n",
     "another type": "extends: hinton\nnodes: {teacher: {type: student}}\n",
+    "extra": "blueprint: x\ndata: {dataset: digits, extra: [fake, {dataset: fake, share: 0.2}]}\n",
+    "half": "blueprint: x\ndata: {dataset: digits, half: first, subset: 30}\n",
     "via": HEAD + "flows: [{from: a, to: b, loss: kl, via: [linear, {type: mlp, depth: 3}]}]\n",
     "ramp": HEAD + "flows: [{from: a, to: b, loss: kl, weight: {start: 0, end: 1, epochs: 2}}]\n",
     "phase": HEAD + "phases: [{name: p, train: a, lr: 0.1, data: {mixup: 0.1}}]\n",
@@ -92,6 +94,10 @@ WRONG = {
     "augment key": (
         "blueprint: x\ndata: {dataset: digits, augment: [{type: random_flip, p: 1}]}\n"
     ),
+    "extra": "blueprint: x\ndata: {dataset: digits, extra: [fakes]}\n",
+    "extra key": "blueprint: x\ndata: {dataset: digits, extra: [{dataset: fake, size: x}]}\n",
+    "extra share": "blueprint: x\ndata: {dataset: digits, extra: [{dataset: fake, share: 1}]}\n",
+    "half": "blueprint: x\ndata: {dataset: digits, half: third}\n",
     "train type": HEAD + "train: {compile: no}\n",
     "train key": HEAD + "train: {epoch: 3}\n",
     "phase key": HEAD + "phases: [{name: p, seed: 3}]\n",

@@ -4,6 +4,7 @@ from typing import ClassVar
 
 import attrs
 import pytest
+from torch import nn
 
 from graphkd.blueprint import loads
 from graphkd.compile import compile_blueprint
@@ -33,8 +34,6 @@ class ScaledLike:
     by: str = attrs.field(metadata={"reference": "node"})
 
     def build(self, site):
-        from torch import nn
-
         class Scaled(nn.Module):
             def forward(self, value):
                 return value * next(site.modules["by"].parameters()).mean()
@@ -51,8 +50,6 @@ class Halved:
     source: str = attrs.field(metadata={"reference": "tap"})
 
     def build(self, site):
-        from torch import nn
-
         assert site.modules["source"].layout("logits")
 
         class Half(nn.Module):
@@ -152,3 +149,54 @@ def test_an_evaluation_measures_logits_that_mean_something():
         loads(hinted.replace("train: [teacher]", "train: [teacher, student]"))
     )
     assert sinks.evaluation.graph.graph["sinks"] == ("student",)
+
+
+@component("model", "last_half")
+@attrs.frozen
+class LastHalf:
+    """A model made of a tap of one node and the classifier of another."""
+
+    ports: ClassVar = (Port("early", "b c"),)
+    learns: ClassVar[bool] = True
+    delivered: ClassVar[bool] = False
+    early: str = attrs.field(metadata={"reference": "tap"})
+    late: str = attrs.field(metadata={"reference": "stage"})
+
+    def build(self, site):
+        return Half(site)
+
+
+class Half(nn.Module):
+    def __init__(self, site):
+        super().__init__()
+        self.bridge = nn.Linear(site.source.channels, 24)
+        self.image = site.modules["late"].image
+        # in a list it is not registered
+        self.late = [site.modules["late"].model.fc]
+
+    def taps(self):
+        return ("logits",)
+
+    def layout(self, tap):
+        return "b c" if tap == "logits" else None
+
+    def reader(self, taps, *, stop=False):
+        return lambda value: (self.late[0](self.bridge(value)),)
+
+    def passport(self):
+        return {}
+
+    def deliverable(self):
+        return self
+
+
+def test_a_lender_is_not_taught_while_its_borrower_sleeps():
+    late = "  half: {type: last_half, early: student.embedding, late: teacher.stage1}\n"
+    flows = [TEACH.replace(", phases: [teach]", ""), LEARN]
+    flows.append("{from: data.label, to: half.logits, loss: cross_entropy}")
+    phases = PHASES.replace("train: [student]", "train: [student, half]")
+    text = f"{HEAD}{late}flows:\n" + "".join(f"  - {each}\n" for each in flows) + phases
+    schedule = compile_blueprint(loads(text))
+    teach, learn = ([type(each).__name__ for each in p.instructions] for p in schedule.phases)
+    assert teach.count("Loss") == 1 and learn.count("Loss") == 2
+    assert schedule.phases[1].trained == ("student", "half")

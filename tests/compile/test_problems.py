@@ -77,7 +77,7 @@ deliver: [stundet]
         "t.yaml:5:27: node 'again': no node 'studnet'; did you mean 'student'?",
         "t.yaml:6:28: node 'tapped': no node 'student.logits'; did you mean 'student'?",
         "t.yaml:7:31: node 'head': 'data' has several taps; "
-        "write data.image, data.label or data.index",
+        "write data.image, data.label, data.index, data.source, data.view1 or data.view2",
         "t.yaml:9:72: flow 1: no node 'haed'; did you mean 'head'?",
         "t.yaml:9:88: flow 1: no phase 'one'; there are none, drop phases",
         "t.yaml:10:11: deliver: no node 'stundet'; did you mean 'student'?",

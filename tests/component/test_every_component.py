@@ -6,13 +6,13 @@ import attrs
 import pytest
 
 from graphkd.blueprint.fields import keys_of
-from graphkd.blueprint.model import NODE_KINDS, Augment, Data, Flow, Node, Via
+from graphkd.blueprint.model import NODE_KINDS, Augment, Data, Extra, Flow, Node, Via
 from graphkd.component import KINDS, find, help_of, names, ports_of, summary_of
 
 OWNERS = {
     "projector": (Node, Via),
     "loss": (Flow,),
-    "dataset": (Data,),
+    "dataset": (Data, Extra),
     "augmentation": (Augment,),
 }
 EVERY = [(kind, name) for kind in KINDS for name in names(kind)]

@@ -4,7 +4,16 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from graphkd.errors import ComponentError
-from graphkd.run.order import _mix, carve, epoch_order, labelled_subset, sample_seed
+from graphkd.run.order import (
+    _mix,
+    carve,
+    choose,
+    epoch_order,
+    extra_order,
+    halves,
+    labelled_subset,
+    sample_seed,
+)
 
 label_lists = st.lists(st.integers(0, 4), min_size=2, max_size=60)
 
@@ -155,3 +164,60 @@ def test_carve_needs_two_samples():
 def test_carve_needs_a_share(fraction):
     with pytest.raises(ValueError, match="not above 0 and below 1"):
         carve(10, fraction, seed=0)
+
+
+@given(label_lists, st.integers(0, 2**40))
+def test_halves_are_stratified(labels, seed):
+    tensor = torch.tensor(labels)
+    first, second = halves(tensor, seed=seed)
+    assert sorted(first.tolist() + second.tolist()) == list(range(len(labels)))
+    assert len(first) - len(second) in (0, 1)
+    for each in set(labels):
+        counts = [int((tensor[half] == each).sum()) for half in (first, second)]
+        assert abs(counts[0] - counts[1]) <= 1
+
+
+@given(label_lists, st.data(), st.integers(0, 2**40))
+def test_a_smaller_choice_is_a_part_of_a_larger_one(labels, data, seed):
+    tensor = torch.tensor(labels)
+    count = data.draw(st.integers(1, len(labels)))
+    chosen = choose(tensor, count, seed=seed).tolist()
+    assert chosen == sorted(set(chosen))
+    assert len(chosen) == count
+    fewer = choose(tensor, max(count - 1, 1), seed=seed).tolist()
+    assert {*fewer} <= {*chosen}
+
+
+@given(st.integers(1, 6), st.integers(1, 12), st.integers(0, 12), st.integers(0, 2**40))
+def test_equal_classes_are_chosen_equally(classes, size, each, seed):
+    labels = torch.arange(classes * size) % classes
+    chosen = choose(labels, classes * min(each, size), seed=seed)
+    counts = labels[chosen].bincount(minlength=classes)
+    assert counts.tolist() == [min(each, size)] * classes
+
+
+def test_samples_without_label_are_a_class_of_their_own():
+    labels = torch.tensor([-1] * 20 + [0] * 20)
+    assert (labels[choose(labels, 10, seed=0)] < 0).sum() == 5
+
+
+def test_without_labels_all_are_one_class():
+    one = torch.zeros(9, dtype=torch.int64)
+    assert torch.equal(choose(9, 4, seed=3), choose(one, 4, seed=3))
+    assert all(
+        torch.equal(*pair) for pair in zip(halves(9, seed=3), halves(one, seed=3), strict=True)
+    )
+
+
+def test_choosing_more_than_there_are():
+    with pytest.raises(ComponentError) as caught:
+        choose(4, 5, seed=0)
+    assert str(caught.value) == "4 images are fewer than 5; ask for at most 4"
+
+
+def test_choices_never_change():
+    # a resumed run must find the samples that it was started with
+    labels = torch.arange(12) % 3
+    assert choose(labels, 6, seed=0).tolist() == [6, 7, 8, 9, 10, 11]
+    assert halves(labels, seed=0)[0].tolist() == [1, 2, 3, 4, 8, 9]
+    assert extra_order(4, 6, seed=0, epoch=0, source=1)[0].tolist() == [3, 2, 1, 0, 0, 2]

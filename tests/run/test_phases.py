@@ -148,9 +148,7 @@ class Centring(nn.Module):
         return value - self.mean
 
 
-SURVEY = HEAD.replace(
-    "classes: 4", "classes: 4, labels_per_class: 2, labelled_only: true, augment: [gaussian_noise]"
-)
+SURVEY = HEAD.replace("classes: 4", "classes: 4, labels_per_class: 2, augment: [gaussian_noise]")
 SURVEY += """\
 nodes:
   teacher: {type: teacher, model: tiny, args: {dropout: 0.5}}
@@ -192,6 +190,12 @@ def test_a_fit_sees_each_training_sample_once_as_it_is(tmp_path):
     expected = embeddings(session, "teacher", images).mean(0)
     assert expected.abs().max() > 0.01
     torch.testing.assert_close(session.parts["centre"].mean, expected)
+
+
+def test_a_fit_leaves_out_what_its_phase_leaves_out(tmp_path):
+    train(small(tmp_path, "data.labelled_only=true", text=SURVEY), out=tmp_path / "run")
+    # two labelled samples of each of four classes
+    assert Centring.log == ["begin", (8, False, False), "finish"]
 
 
 def test_a_phase_does_not_both_fit_and_train():

@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from graphkd.blueprint.model import Data, Where, data_of
+from graphkd.compile.batch import readers_of
 from graphkd.compile.phases import phases_of
+from graphkd.compile.wiring import DATA
 from graphkd.component import name_of
 from graphkd.errors import Problem
 from graphkd.graph import (
@@ -23,23 +25,29 @@ def mixing(graph: Graph) -> Iterator[Problem]:
     blueprint = blueprint_of(graph)
     for index, phase in enumerate(phases_of(blueprint)):
         where: Where = ("phases", index, "data") if phase.data else ("data",)
-        for text, key in _mistakes(data_of(blueprint, phase)):
+        labelled = any(edge.tap == "label" for _, edge in readers_of(graph, DATA, phase))
+        for text, key in _mistakes(data_of(blueprint, phase), labelled=labelled):
             yield problem(graph, f"data: {text}", (*where, key))
 
 
-def _mistakes(data: Data) -> Iterator[tuple[str, str]]:
+def _mistakes(data: Data, *, labelled: bool) -> Iterator[tuple[str, str]]:
     """Give what is wrong, and the key at fault."""
     key = "mixup" if data.mixup else "cutmix"
-    if (data.mixup or data.cutmix) and data.labels_per_class and not data.labelled_only:
+    mixes = bool(data.mixup or data.cutmix)
+    if mixes and labelled and data.labels_per_class and not data.labelled_only:
         yield (
             f"{key} mixes labels, but some are hidden; write labelled_only: true, or drop {key}",
             key,
         )
-    if (data.mixup or data.cutmix) and data.batch_size % 2:
+    if mixes and data.batch_size % 2:
         text = f"{key} pairs samples, and {data.batch_size} is odd; try {data.batch_size + 1}"
         yield text, "batch_size"
     if data.labelled_only and not data.labels_per_class:
         yield "labelled_only leaves nothing out; write labels_per_class too", "labelled_only"
+    if data.mixup_share != 1.0 and not mixes:
+        yield "mixup_share takes part of nothing; write mixup or cutmix too", "mixup_share"
+    if data.augment_probability != 1.0 and not data.augment:
+        yield "augment_probability applies to nothing; write augment too", "augment_probability"
 
 
 def labels(graph: Graph) -> Iterator[Problem]:

@@ -2,7 +2,12 @@ import pytest
 import torch
 
 from graphkd.component import ImageSpec
-from graphkd.components.augmentations import ColorJitter, RandAugment, TrivialAugment
+from graphkd.components.augmentations import (
+    ColorJitter,
+    RandAugment,
+    RandomGrayscale,
+    TrivialAugment,
+)
 
 SPEC = ImageSpec(3, 8, 8, mean=(0.5,) * 3, std=(0.2,) * 3)
 
@@ -22,6 +27,21 @@ def test_saturation_leaves_grey_alone():
     grey = torch.rand(1, 8, 8).expand(3, 8, 8)
     # torchvision's grey weights sum to 0.9999
     torch.testing.assert_close(jitter(grey), grey, rtol=0, atol=1e-3)
+
+
+def test_grayscale_weighs_the_channels():
+    red, green, blue = image = torch.rand(3, 8, 8)
+    changed = RandomGrayscale(probability=1.0).build(SPEC)(image)
+    grey = 0.2989 * red + 0.587 * green + 0.114 * blue
+    torch.testing.assert_close(changed, grey.expand(3, 8, 8), rtol=1e-3, atol=1e-3)
+
+
+def test_grayscale_is_rare_by_default():
+    image, rare = torch.rand(3, 8, 8), RandomGrayscale().build(SPEC)
+    torch.manual_seed(0)
+    grey = sum(not torch.equal(rare(image), image) for _ in range(1000))
+    # mean 100, standard deviation sqrt(1000 * 0.1 * 0.9) = 9.5
+    assert 60 < grey < 140
 
 
 def test_operations_at_magnitude_zero_do_little():
@@ -48,6 +68,7 @@ def test_trivial_augment_varies():
     [
         (ColorJitter, {"brightness": -0.1}),
         (ColorJitter, {"hue": 0.6}),
+        (RandomGrayscale, {"probability": 0.0}),
         (RandAugment, {"operations": 0}),
         (RandAugment, {"magnitude": 31}),
     ],

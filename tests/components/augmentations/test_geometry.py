@@ -8,6 +8,7 @@ from graphkd.components.augmentations import (
     RandomFlip,
     RandomResizedCrop,
     RandomRotation,
+    RandomVerticalFlip,
 )
 
 SPEC = ImageSpec(1, 9, 9, mean=(0.5,), std=(0.2,))
@@ -45,6 +46,11 @@ def test_flip_mirrors_columns():
     )
     assert 60 < sum(same) < 140
     assert torch.equal(RandomFlip(probability=1.0).build(SPEC)(image), flipped)
+
+
+def test_vertical_flip_mirrors_rows():
+    image = torch.rand(1, 9, 9)
+    assert torch.equal(RandomVerticalFlip(probability=1.0).build(SPEC)(image), image.flip(1))
 
 
 def test_affine_without_any_range_changes_nothing():

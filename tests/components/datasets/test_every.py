@@ -48,6 +48,14 @@ def test_labels_are_class_numbers(dataset, parts, tmp_path):
         assert samples.labels.max() < classes
 
 
+def test_the_number_of_training_samples_is_known_or_left_open(dataset, parts, tmp_path):
+    # the files of the tests are a part of CIFAR's
+    if name_of(dataset) in ("cifar10", "cifar100"):
+        assert dataset.spec(tmp_path).samples == 50_000
+    else:
+        assert dataset.spec(tmp_path).samples in (None, len(parts[0]))
+
+
 def test_pixels_are_always_the_same(dataset, parts, tmp_path):
     again = dataset.splits(tmp_path).train
     torch.testing.assert_close(parts[0][1], again[1], rtol=0, atol=0)

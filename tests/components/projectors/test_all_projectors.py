@@ -13,6 +13,7 @@ from graphkd.components.projectors import (
     Conv1x1,
     ExitBranch,
     GridToTokens,
+    Hashed,
     Linear,
     NDHead,
     Pool,
@@ -45,6 +46,7 @@ CASES = [
     pytest.param(Resize(mode="area"), (2, 3, 4, 4), (2, 5, 3, 2), (2, 3, 3, 2), id="area"),
     pytest.param(TokensToGrid(prefix=1), (2, 10, 5), None, (2, 5, 3, 3), id="tokens_to_grid"),
     pytest.param(GridToTokens(), (2, 5, 3, 4), None, (2, 12, 5), id="grid_to_tokens"),
+    pytest.param(Hashed(by="code"), (2, 3), (2, 8), (2, 8), id="hashed"),
     pytest.param(NDHead(), (2, 3), (2, 5), (2, 5), id="nd_head"),
     pytest.param(ExitBranch(2, width=6), (2, 3, 8, 8), (2, 5), (2, 5), id="exit_branch"),
     pytest.param(

@@ -1,0 +1,38 @@
+"""Look at an image from the side."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, cast
+
+import attrs
+from attrs.validators import and_, gt, le
+
+from graphkd.component import ImageSpec, component
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+
+@component("augmentation", "random_perspective")
+@attrs.frozen
+class RandomPerspective:
+    """Move the four corners inwards, each at random, bilinearly, black outside.
+
+    Each corner moves uniformly along both axes, by up to x times half of the side.
+
+    Attributes:
+        distortion: x, no unit, above 0 and at most 1.
+        probability: how often, above 0 and at most 1.
+    """
+
+    distortion: float = attrs.field(default=0.5, validator=and_(gt(0.0), le(1.0)))
+    probability: float = attrs.field(default=0.5, validator=and_(gt(0.0), le(1.0)))
+
+    def build(self, image: ImageSpec) -> Callable[[Tensor], Tensor]:
+        """Make the function."""
+        from torchvision.transforms import v2
+
+        return cast(
+            "Callable[[Tensor], Tensor]", v2.RandomPerspective(self.distortion, self.probability)
+        )

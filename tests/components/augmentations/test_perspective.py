@@ -1,0 +1,34 @@
+import pytest
+import torch
+
+from graphkd.component import ImageSpec
+from graphkd.components.augmentations import RandomPerspective
+
+SPEC = ImageSpec(1, 32, 32, mean=(0.5,), std=(0.2,))
+WHITE = torch.ones(1, 32, 32)
+
+
+def _many(count, **settings):
+    look = RandomPerspective(**settings).build(SPEC)
+    for seed in range(count):
+        torch.manual_seed(seed)
+        yield look(WHITE)
+
+
+def test_corners_move_inwards_and_leave_black():
+    for changed in _many(20, distortion=0.5, probability=1.0):
+        assert (changed < 0.5).any()
+        # corners move by at most a quarter of the side: the middle half stays inside
+        assert changed[0, 9:23, 9:23].min() > 0.99
+
+
+def test_probability_is_how_often():
+    changed = sum(not torch.equal(each, WHITE) for each in _many(400, probability=0.25))
+    # mean 100, standard deviation sqrt(400 / 4 * 3 / 4) = 8.7; five of them
+    assert abs(changed - 100) < 44
+
+
+@pytest.mark.parametrize("settings", [{"distortion": 0.0}, {"distortion": 1.1}, {"probability": 0}])
+def test_settings_out_of_range(settings):
+    with pytest.raises(ValueError, match="must be"):
+        RandomPerspective(**settings)
