@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, cast
+from functools import partial
+from typing import TYPE_CHECKING
 
 import attrs
 from attrs.validators import and_, gt, le
@@ -33,6 +34,9 @@ class RandomPerspective:
         """Make the function."""
         from torchvision.transforms import v2
 
-        return cast(
-            "Callable[[Tensor], Tensor]", v2.RandomPerspective(self.distortion, self.probability)
-        )
+        return partial(_moved, move=v2.RandomPerspective(self.distortion, self.probability))
+
+
+def _moved(image: Tensor, *, move: Callable[[Tensor], Tensor]) -> Tensor:
+    # where the horizon crosses a pixel, its place is infinite or no number: that is outside
+    return move(image).nan_to_num(0.0)

@@ -35,6 +35,8 @@ class DynamicTeacher:
     activation and attention is exact. The noise is in all copies, the student's included. Running
     statistics are not shared.
 
+    When its first phase begins, the copies are made anew of what the student has become.
+
     With M > 1 every 3x3 convolution of stride 1 trains as M linear branches, which both models
     merge into one kernel before they convolve (see `BranchedConv2d`). With `fine_tune` the student
     stays what it was; without, its function changes, as for a student without weights.
@@ -58,6 +60,8 @@ class DynamicTeacher:
     ports: ClassVar = (Port("input", "b c h w"),)
     learns: ClassVar[bool] = True
     delivered: ClassVar[bool] = False
+    # a student that has learnt alone is copied anew when the first phase of both begins
+    advances: ClassVar[bool] = True
 
     of: str = attrs.field(metadata={"reference": "node"})
     expand: int = attrs.field(default=2, validator=ge(2))

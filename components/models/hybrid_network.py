@@ -3,25 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any, NoReturn, Self
+from typing import NoReturn
 
 import torch
 from torch import Tensor, nn
 
+from graphkd.component.lent import Lent
 from graphkd.components.models.tap_network import TapNetwork
 from graphkd.errors import ComponentError
 
 _LAYOUTS = {"logits": "b c", "embedding": "b d", "tokens": "b n d"}
-
-
-class _Lent:
-    """Another node's network, which neither a module that holds this nor a copy of it owns."""
-
-    def __init__(self, network: TapNetwork) -> None:
-        self.network = network
-
-    def __deepcopy__(self, memo: dict[int, Any]) -> Self:
-        return self
 
 
 class HybridNetwork(nn.Module):
@@ -50,7 +41,7 @@ class HybridNetwork(nn.Module):
         tail = late.tail(stage)
         form = tail.socket.layout
         self.layouts = {tap: _LAYOUTS.get(tap, form) for tap in tail.taps}
-        self._lent = _Lent(late)
+        self._lent = Lent(late)
         self.late = tail.separate() if separate else None
         if separate:
             self.register_buffer("begun", torch.zeros((), dtype=torch.bool))
@@ -95,7 +86,7 @@ class HybridNetwork(nn.Module):
         """
         if step or self.late is None or self.begun:
             return
-        ours, theirs = self.late.model.state_dict(), self._lent.network.model.state_dict()
+        ours, theirs = self.late.model.state_dict(), self._lent.module.model.state_dict()
         self.late.model.load_state_dict({key: theirs[key] for key in ours})
         self.begun.fill_(True)
 
@@ -110,7 +101,7 @@ class HybridNetwork(nn.Module):
     def _read(
         self, taps: Sequence[str], *, stop: bool = False
     ) -> Callable[[Tensor], tuple[Tensor, ...]]:
-        owner = self.late or self._lent.network
+        owner = self.late or self._lent.module
         # statistics of lent stages are those of their owner's own images
         return owner.tail(self.stage).reader(taps, stop=stop, tracking=self.late is not None)
 

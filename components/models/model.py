@@ -121,6 +121,12 @@ class Model:
         """Refuse a frozen head that the library would leave at its random initial weights."""
         if self.learns or self.classes or expected.classes in (None, site.classes):
             return
+        if not expected.classes:
+            raise ComponentError(
+                f"the pretrained weights of {self.model} have no classifier; "
+                "write classes: 1 for one at random that no flow should use",
+                field="weights",
+            )
         raise ComponentError(
             f"the pretrained weights of {self.model} have {expected.classes} classes, "
             f"the data has {site.classes}; write classes: {expected.classes} or use other weights",

@@ -57,7 +57,8 @@ class Watching(TorchDispatchMode):  # type: ignore[no-untyped-call]
     def __init__(self) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
         self.paths: list[str] = [""]
-        self.origins: dict[int, int] = {}
+        self.origins: dict[int, int | None] = {}
+        self.steps = 0
         # ids stay unique as long as the tensors live
         self.alive: list[Tensor] = []
 
@@ -67,15 +68,19 @@ class Watching(TorchDispatchMode):  # type: ignore[no-untyped-call]
 
     def keep(self, operation: Any, args: Sequence[Any], outputs: Sequence[Tensor]) -> None:
         """Note where the outputs of a step come from."""
-        same = name_of(operation) in LAYOUT
-        for each in outputs:
-            self.alive.append(each)
-            self.origins[id(each)] = self.origins[id(args[0])] if same else len(self.alive)
+        if name_of(operation) in LAYOUT:
+            self.origins[id(outputs[0])] = self.origins.get(id(args[0]))
+        else:
+            for each in outputs:
+                self.steps += 1
+                self.origins[id(each)] = self.steps
+        self.alive += outputs
 
     @contextmanager
     def running(self, model: nn.Module, image: Tensor) -> Iterator[None]:
         """Note the path of the running module."""
         self.alive += [image, *model.parameters(), *model.buffers()]
+        self.steps = len(self.alive)
         self.origins.update({id(each): number for number, each in enumerate(self.alive)})
         handles = []
         for path, module in model.named_modules():

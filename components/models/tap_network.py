@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import copy
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Protocol
 
+import torch
 from torch import Tensor, nn
 
 from graphkd.component import ImageSpec
@@ -56,6 +57,23 @@ class TapNetwork(nn.Module, ABC):
             reading: None for the model's own forward.
         """
         return self.model(image) if reading is None else reading(self.model, image)
+
+    def begin_with(self, change: Callable[[TapNetwork], None]) -> None:
+        """Let something change the model once, when the first phase begins that trains it."""
+        self._change: Callable[[TapNetwork], None] | None = change
+        self.register_buffer("begun", torch.zeros((), dtype=torch.bool))
+
+    def advance(self, step: int, steps: int) -> None:
+        """Begin, where something is to be done then; see `begin_with`.
+
+        Args:
+            step: optimizer steps of the phase that are done.
+            steps: those of the whole phase.
+        """
+        begun, change = getattr(self, "begun", None), getattr(self, "_change", None)
+        if step == 0 and change is not None and begun is not None and not begun:
+            change(self)
+            begun.fill_(True)
 
     @abstractmethod
     def taps(self) -> tuple[str, ...]:

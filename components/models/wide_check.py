@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -49,17 +49,11 @@ def check_equal(
         device=like.device,
         dtype=like.dtype,
     )
-    narrow, broad = _outputs(student, pixels), _outputs(wide, pixels)
-    if not _apart(broad[""], narrow[""]):
+    outputs = (_outputs(each, pixels, paths=("",))[""] for each in (wide, student))
+    if not _apart(*outputs):
         return
-    where = "at the output"
-    for path, one in narrow.items():
-        width = layers.get(path, Widths())
-        chunks = width.into if isinstance(student.get_submodule(path), NORMS) else width.out
-        two = broad.get(path)
-        if path and two is not None and _differ(one, two, chunks=chunks, copies=copies):
-            where = f"first at layer '{path}'"
-            break
+    path = _first_difference(student, wide, pixels, layers=layers, copies=copies)
+    where = f"first at layer '{path}'" if path else "at the output"
     raise ComponentError(
         f"the dynamic teacher does not start from its student's function: they differ {where}; "
         f"write a smaller noise than {noise:g}, or use another student",
@@ -67,19 +61,37 @@ def check_equal(
     )
 
 
-def _outputs(model: nn.Module, pixels: Tensor) -> dict[str, Tensor]:
-    """Keep the output of each module, in the order in which they end."""
+def _first_difference(
+    student: nn.Module,
+    wide: nn.Module,
+    pixels: Tensor,
+    *,
+    layers: Mapping[str, Widths],
+    copies: int,
+) -> str:
+    """Name the first module whose outputs differ, in the order in which they end."""
+    paths = [path for path, _ in student.named_modules() if "parametrizations" not in path]
+    narrow, broad = (_outputs(each, pixels, paths=paths) for each in (student, wide))
+    for path, one in narrow.items():
+        width = layers.get(path, Widths())
+        chunks = width.into if isinstance(student.get_submodule(path), NORMS) else width.out
+        if path in broad and _differ(one, broad[path], chunks=chunks, copies=copies):
+            return path
+    return ""
+
+
+def _outputs(model: nn.Module, pixels: Tensor, *, paths: Sequence[str]) -> dict[str, Tensor]:
+    """Keep the outputs of modules, in the order in which they end."""
     found: dict[str, Tensor] = {}
     handles = []
-    for path, module in model.named_modules():
+    for path in paths:
 
         def keep(module: nn.Module, inputs: Any, output: Any, path: str = path) -> None:
             if isinstance(output, Tensor):
                 # what follows may change it in place
                 found.setdefault(path, output.detach().clone())
 
-        if "parametrizations" not in path:
-            handles.append(module.register_forward_hook(keep))
+        handles.append(model.get_submodule(path).register_forward_hook(keep))
     try:
         with _eval(model), torch.no_grad():
             model(pixels)

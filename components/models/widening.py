@@ -14,6 +14,7 @@ from graphkd.components.models.branched_conv import BranchedConv2d, branchable
 from graphkd.components.models.copies import Copies
 from graphkd.components.models.lockstep import Follow
 from graphkd.components.models.recording import Record, shadow
+from graphkd.components.models.respread import Respread
 from graphkd.components.models.shared_tensor import Part, Whole, share_layer
 from graphkd.components.models.tap_network import TapNetwork
 from graphkd.components.models.wide_check import check_equal
@@ -63,6 +64,25 @@ def widen(student: TapNetwork, widening: Widening, *, compare: bool) -> TapNetwo
     layers = _prove(student, widening)
     if widening.branches > 1:
         add_branches(model, branches=widening.branches, exact=widening.exact)
+    wide = _shared(model, layers, widening)
+    if compare:
+        check_equal(
+            model,
+            wide,
+            student.image,
+            layers=layers,
+            copies=widening.copies,
+            noise=widening.noise,
+        )
+    # no library makes the wider model
+    passport = {**student.passport(), "library": "widened", "expand": widening.copies}
+    network = student.around(wide, passport=passport)
+    network.begin_with(Respread(student, copies=widening.copies, noise=widening.noise))
+    return network
+
+
+def _shared(model: nn.Module, layers: Mapping[str, Widths], widening: Widening) -> nn.Module:
+    """Make the wider model, and let both read the same stored parameters."""
     planned = plan(model, layers)
     # its parameters are about to be replaced: no need to copy them
     wide = copy.deepcopy(model, {id(each): each for each in model.parameters()})
@@ -77,18 +97,7 @@ def widen(student: TapNetwork, widening: Widening, *, compare: bool) -> TapNetwo
             noise=widening.noise,
             known=known,
         )
-    if compare:
-        check_equal(
-            model,
-            wide,
-            student.image,
-            layers=layers,
-            copies=widening.copies,
-            noise=widening.noise,
-        )
-    # no library makes the wider model
-    passport = {**student.passport(), "library": "widened", "expand": widening.copies}
-    return student.around(wide, passport=passport)
+    return wide
 
 
 def add_branches(model: nn.Module, *, branches: int, exact: bool) -> None:

@@ -30,8 +30,9 @@ def extend(base: Located, over: Located) -> Located:
 def merge(old: Located, new: Located, at: Where = ()) -> Located:
     """Merge mappings key by key, and replace all else.
 
-    An empty node takes the node away. With another component (`type`, `loss`, `dataset`), the old
-    one's parameters that the new one does not have go.
+    An empty node takes the node away, and so an empty mapping like a model's `args` all that is in
+    it. With another component (`type`, `loss`, `dataset`), the old one's parameters that the new
+    one does not have go.
 
     Args:
         old: the data below.
@@ -46,11 +47,15 @@ def merge(old: Located, new: Located, at: Where = ()) -> Located:
         return new
     kept = _without_stale(below.content, above.content, at)
     for key, each in above.content.items():
-        if at == ("nodes",) and key in kept and each.content is None:
+        if each.content is None and key in kept and _goes_when_empty(kept[key], at):
             del kept[key]
         else:
             kept[key] = merge(kept[key], each, (*at, key)) if key in kept else each
     return attrs.evolve(below, content=kept)
+
+
+def _goes_when_empty(below: Located, at: Where) -> bool:
+    return at == ("nodes",) or isinstance(below.content, dict)
 
 
 def put(located: Located, path: Where, value: Located, at: Where = ()) -> Located:

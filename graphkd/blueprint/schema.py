@@ -189,11 +189,12 @@ def _tagged(cls: type, *, partly: bool = False) -> Schema:
 def _branch(
     key: str, name: str, cls: type, common: Mapping[str, Schema], *, partly: bool
 ) -> Schema:
+    parameters = _properties(cls, keys_of(cls))
     then: Schema = {
         "additionalProperties": False,
         "properties": {
             key: {"description": summary_of(cls)},
-            **_properties(cls, keys_of(cls)),
+            **{each: _or_empty(made) if partly else made for each, made in parameters.items()},
             # the parameters are what is seldom known by heart, but own keys win
             **dict.fromkeys(common, True),
         },
@@ -201,6 +202,11 @@ def _branch(
     if not partly and required_keys(cls):
         then["required"] = required_keys(cls)
     return {"if": {"properties": {key: {"const": name}}, "required": [key]}, "then": then}
+
+
+def _or_empty(made: Schema) -> Schema:
+    """Let what takes a mapping be empty, which takes away all that another file has in it."""
+    return made | {"type": ["object", "null"]} if made.get("type") == "object" else made
 
 
 def _phase() -> Schema:

@@ -6,7 +6,7 @@ import math
 import shlex
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 from cyclopts import App, Parameter
 
@@ -17,8 +17,10 @@ from graphkd.errors import mistake
 
 if TYPE_CHECKING:
     from rich.console import Console
+    from rich.table import Table
 
     from graphkd.inspect.study import Study
+    from graphkd.inspect.study_tables import Grid
 
 BLUEPRINT = "fidelity"
 SHARES = "0,0.25,0.375,0.5,0.75,1"
@@ -149,8 +151,6 @@ def _options(
 
 
 def _show(found: Study, folder: Path, console: Console, *, as_json: bool) -> None:
-    from rich.box import SIMPLE_HEAD
-    from rich.table import Table
     from rich.text import Text
 
     from graphkd.inspect.comparison_page import strict
@@ -165,11 +165,43 @@ def _show(found: Study, folder: Path, console: Console, *, as_json: bool) -> Non
         return
     console.print(Text(caption(found)))
     for grid in grids(found):
-        table = Table(title=grid.title, title_justify="left", box=SIMPLE_HEAD, pad_edge=False)
-        for number, name in enumerate(grid.head):
-            table.add_column(Text(name), justify="right" if number else "left")
-        for line in grid.lines:
-            table.add_row(*map(Text, line))
-        console.print(table)
+        console.print(_table(grid, console.width))
     for name in (*FILES, f"{FIGURES}/"):
         print(f"{folder}/{name}")
+
+
+def _table(grid: Grid, width: int) -> Table:
+    """Make a table for a terminal; where it is too wide, of means alone, with broken headings."""
+    from rich.box import SIMPLE_HEAD
+    from rich.table import Table
+    from rich.text import Text
+
+    lines = [list(line) for line in grid.lines]
+    wide = _room(_widths(grid.head, lines, whole=False)) > width
+    if wide:
+        lines = [[each.partition(" ± ")[0] for each in line] for line in lines]
+    widths = _widths(grid.head, lines, whole=True)
+    if _room(widths) > width:
+        widths = _widths(grid.head, lines, whole=False)
+    title = f"{grid.title} (means)" if wide else grid.title
+    table = Table(title=title, title_justify="left", box=SIMPLE_HEAD, padding=(0, 1, 0, 0))
+    for number, (name, needed) in enumerate(zip(grid.head, widths, strict=True)):
+        side: Literal["left", "right"] = "right" if number else "left"
+        table.add_column(Text(name, overflow="fold"), justify=side, width=needed)
+    for line in lines:
+        table.add_row(*map(Text, line))
+    return table
+
+
+def _widths(head: Sequence[str], lines: Sequence[Sequence[str]], *, whole: bool) -> list[int]:
+    """Say how wide columns must be; unless whole, headings break, and their longest words too."""
+    found = []
+    for number, name in enumerate(head):
+        words = [len(each) for each in name.split()]
+        own = len(name) if whole else max(words[0], min(max(words), 5))
+        found.append(max(own, *(len(line[number]) for line in lines)))
+    return found
+
+
+def _room(widths: Sequence[int]) -> int:
+    return sum(widths) + 2 * len(widths)

@@ -22,7 +22,7 @@ MEASURES = {
         Metric("nll", "NLL, nats", "nats", 1.0, 3, -1),
         Metric("ece", "ECE", "", 1.0, 3, -1),
         Metric("other_agreement", "agreement with the other %", "points", 100.0, 1, 1),
-        Metric("train_loss", "train loss", "", 1.0, 4, -1),
+        Metric("train_loss", "train loss", "", 1.0, 3, -1),
         Metric("lr", "learning rate", "", 1.0, 6, 1),
         Metric("steps", "steps", "", 1.0, 0, 1),
     )

@@ -16,7 +16,7 @@ from graphkd.blueprint.save import to_plain
 from graphkd.compile import Schedule, compile_blueprint
 from graphkd.component import Splits, name_of
 from graphkd.errors import BlueprintError, Problem, mistake, shown
-from graphkd.graph import vertex
+from graphkd.run.deliver import total_parameters
 from graphkd.run.evaluate import models_of
 from graphkd.run.loop import Budget
 from graphkd.run.optim import make_optimizer
@@ -38,6 +38,7 @@ class Contender:
         dataset: the data set, with its parameters.
         labels: of the test images; None without labels.
         images: number of test images.
+        parameters: of what is handed back.
     """
 
     schedule: Schedule
@@ -48,6 +49,7 @@ class Contender:
     dataset: Any
     labels: Tensor | None
     images: int
+    parameters: int
 
     @property
     def blueprint(self) -> Blueprint:
@@ -58,11 +60,6 @@ class Contender:
     def name(self) -> str:
         """Name of the blueprint."""
         return self.blueprint.blueprint
-
-    @property
-    def parameters(self) -> int:
-        """Count the student's parameters."""
-        return vertex(self.schedule.graph, self.student).cost.parameters
 
 
 def with_seed(blueprint: Blueprint, seed: int) -> Blueprint:
@@ -109,7 +106,7 @@ def check_contender(blueprint: Blueprint, seed: int) -> Contender:
         for plan in schedule.phases
         if not plan.phase.fit
     }
-    _check_models(schedule, seed)
+    parts = _check_models(schedule, seed)
     own = [plan.name for plan in schedule.phases if student in plan.trained]
     return Contender(
         schedule,
@@ -120,6 +117,7 @@ def check_contender(blueprint: Blueprint, seed: int) -> Contender:
         dataset=schedule.blueprint.data.dataset,
         labels=splits.test.labels,
         images=len(splits.test),
+        parameters=total_parameters(parts[student]),
     )
 
 
@@ -133,13 +131,14 @@ def _student(schedule: Schedule) -> str:
     return handed[0]
 
 
-def _check_models(schedule: Schedule, seed: int) -> None:
-    """Load weights and make optimizers, so that no run fails there hours later."""
+def _check_models(schedule: Schedule, seed: int) -> dict[str, Any]:
+    """Load weights and make optimizers, so that no run fails there hours later; give the parts."""
     device = pick_device(schedule.blueprint.train.device)
     session = start_session(schedule, seed=seed, device=device)
     for plan in schedule.phases:
         if plan.trained:
             make_optimizer(plan, session.parts)
+    return session.parts
 
 
 def _settings(schedule: Schedule, student: str, splits: Splits) -> dict[str, Any]:

@@ -14,18 +14,19 @@ from rich.console import Console
 from graphkd.blueprint import Blueprint
 from graphkd.compile import compile_blueprint
 from graphkd.component import Splits, name_of
-from graphkd.errors import BlueprintError, Problem, gather, mistake
+from graphkd.errors import BlueprintError, gather
 from graphkd.graph import vertex
 from graphkd.inspect.comparison import Origin
 from graphkd.inspect.study import Row, Study
-from graphkd.inspect.study_page import FILES, NUMBERS, write_study
+from graphkd.inspect.study_page import write_study
 from graphkd.inspect.study_plots import require_plots
 from graphkd.run.compare_check import with_seed
 from graphkd.run.compare_runs import State, check_weights, run_one, state_of, versions_of
-from graphkd.run.source import divide, open_splits, training_source
+from graphkd.run.source import open_splits
 from graphkd.run.study_blueprints import near_blueprint
+from graphkd.run.study_check import check_files, check_policy
 from graphkd.run.study_measure import Answers, measure
-from graphkd.run.study_policies import Policy, shown_by, taught_by
+from graphkd.run.study_policies import Policy
 from graphkd.run.study_rows import rows_of
 from graphkd.run.study_setup import STUDENT, Setup, read_setup
 from graphkd.run.study_tasks import Task, tasks_of
@@ -70,9 +71,9 @@ def study_fidelity(
     """
     require_plots()
     setup = read_setup(blueprint)
-    _check_files(out, force=force)
+    check_files(out, force=force)
     kept = tuple(dict.fromkeys(shares)) if setup.alike else ()
-    gather(lambda each: _check_policy(setup, each, seeds[0]), policies)
+    gather(lambda each: check_policy(setup, each, seeds[0]), policies)
     if kept:
         compile_blueprint(near_blueprint(with_seed(blueprint, seeds[0]), kept[0]))
     tasks = tasks_of(setup, policies, kept, seeds, out=out)
@@ -81,36 +82,6 @@ def study_fidelity(
     found = _study(setup, policies, kept, rows, tasks, origin)
     write_study(found, out)
     return found
-
-
-def _check_files(out: Path, *, force: bool) -> None:
-    """Let an earlier study be replaced, whose runs stay, but not files of somebody else."""
-    if out.exists() and not out.is_dir():
-        raise mistake(f"{out}: is no folder; choose another --out")
-    if force or (out / NUMBERS).exists():
-        return
-    for name in FILES:
-        path = out / name
-        if path.exists():
-            raise mistake(f"{path}: exists already; choose another --out, or --force to replace it")
-
-
-def _check_policy(setup: Setup, policy: Policy, seed: int) -> None:
-    """Compile the blueprint with a policy's data, and make its batches, so that no run fails."""
-    views = {True: shown_by(policy, setup.blueprint)}
-    if policy.teacher:
-        views[False] = taught_by(policy, setup.blueprint)
-    for of_student, view in views.items():
-        made = with_seed(view, seed)
-        try:
-            schedule = compile_blueprint(made)
-            opened = divide(made, open_splits(made), seed=seed)
-            for plan in schedule.phases:
-                if (STUDENT in plan.trained) == of_student:
-                    training_source(opened, plan, seed=seed)
-        except BlueprintError as error:
-            said = [Problem(f"policy '{policy.name}': {each.message}") for each in error.problems]
-            raise BlueprintError(said) from error
 
 
 def _run_all(

@@ -5,30 +5,22 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 import attrs
-import torch
 from torch import Tensor
 
 from graphkd.compile import Schedule
 from graphkd.compile.instructions import PhasePlan
-from graphkd.component import Splits, find, kind_of
-from graphkd.errors import mistake
-from graphkd.run import checkpoint, metrics
-from graphkd.run.folder import CHECKPOINTS
-from graphkd.run.images import converter
+from graphkd.component import Splits, find
+from graphkd.run import metrics
+from graphkd.run.loop import Budget
 from graphkd.run.record import read_metrics
-from graphkd.run.session import Session, start_session
-from graphkd.run.source import Opened, Source, divide, evaluation_batches, training_source
+from graphkd.run.source import Source, divide, evaluation_batches, training_source
 from graphkd.run.study_setup import STUDENT, TEACHER
-from graphkd.run.train import pick_device
+from graphkd.run.study_viewer import Batch, Viewer, clean, reopen, stages_of
 
 SHOWN = 1000
 """About so many augmented images are shown again to teacher and student."""
-STAGES = ("stage1", "stage2", "stage3", "stage4")
-
-Batch = Mapping[str, Tensor]
 
 
 @attrs.frozen(eq=False)
@@ -52,86 +44,6 @@ class Answers:
     train_loss: float
     rate: float
     steps: int
-
-
-def reopen(schedule: Schedule, folder: Path, *, seed: int) -> Session:
-    """Build a finished run again, with the weights that its training ended with.
-
-    Not those that did best on the validation split: fidelity is a matter of where the optimizer
-    comes to, and the best accuracy is often reached long before that.
-
-    Raises:
-        BlueprintError: its checkpoints are gone or damaged.
-    """
-    if not checkpoint.listed(folder / CHECKPOINTS):
-        raise mistake(f"{folder}: its checkpoints are gone; remove the folder to run it again")
-    device = pick_device(schedule.blueprint.train.device)
-    session = start_session(schedule, seed=seed, device=device)
-    session.load_weights(checkpoint.load_latest(folder / CHECKPOINTS))
-    for part in session.parts.values():
-        if isinstance(part, torch.nn.Module):
-            part.eval()
-    return session
-
-
-def clean(opened: Opened, plan: PhasePlan, *, seed: int) -> Source:
-    """Make the batches of a phase's images as they are: not augmented, not mixed, none extra."""
-    data = attrs.evolve(
-        plan.data, augment=(), augment_probability=1.0, mixup=0.0, cutmix=0.0, extra=()
-    )
-    return training_source(opened, attrs.evolve(plan, data=data), seed=seed)
-
-
-@attrs.frozen(eq=False)
-class Viewer:
-    """Shows images to the parts of one run.
-
-    Attributes:
-        session: whose parts.
-        taps: stages of student and teacher that are compared; none for an ensemble.
-    """
-
-    session: Session
-    taps: Sequence[str] = ()
-
-    def show(self, batches: Iterator[Batch]) -> tuple[dict[str, Tensor], Tensor]:
-        """Run student and teacher on batches.
-
-        Returns:
-            Their logits as `student` and `teacher`, and stages as `student.stage1`, averaged over
-            places, on the CPU; and the samples' places in their split.
-        """
-        found: dict[str, list[Tensor]] = {}
-        index = []
-        with torch.no_grad():
-            for batch in batches:
-                image = batch["image"].to(self.session.device)
-                for name in (STUDENT, TEACHER):
-                    for tap, value in self._answer(name, image).items():
-                        key = f"{name}.{tap}" if tap else name
-                        found.setdefault(key, []).append(value.float().cpu())
-                index.append(batch["index"])
-        return {name: torch.cat(parts) for name, parts in found.items()}, torch.cat(index)
-
-    def _answer(self, name: str, image: Tensor) -> dict[str, Tensor]:
-        node = self.session.schedule.blueprint.nodes[name]
-        if kind_of(node.component) == "model":
-            return _read(self.session.parts[name], image, self.taps)
-        logits = [_read(self.session.parts[ref.node], image, ())[""] for ref in node.input]
-        return {"": self.session.parts[name](*logits)}
-
-
-def _read(network: Any, image: Tensor, taps: Sequence[str]) -> dict[str, Tensor]:
-    reader = network.reader(("logits", *taps))
-    try:
-        logits, *values = reader(converter(network.image)(image))
-    finally:
-        getattr(reader, "close", lambda: None)()
-    flat = [
-        each.mean((2, 3)) if each.ndim == 4 else each.mean(1) if each.ndim == 3 else each
-        for each in values
-    ]
-    return {"": logits, **dict(zip(taps, flat, strict=True))}
 
 
 def measure(
@@ -164,7 +76,7 @@ def measure(
     opened = divide(blueprint, splits, seed=seed)
     plan = next(each for each in schedule.phases if STUDENT in each.trained)
     viewer = Viewer(session)
-    tested = Viewer(session, _stages(session) if alike else ())
+    tested = Viewer(session, stages_of(session) if alike else ())
     shown = training_source(opened, plan, seed=seed)
     answers = {
         "train": viewer.show(iter(clean(opened, base, seed=seed).epoch(0))),
@@ -181,7 +93,9 @@ def measure(
             if labels is not None
         },
         alike=_alignments(answers["test"][0], tested.taps),
-        **_course(folder, plan),
+        train_loss=_train_loss(folder, plan),
+        rate=plan.recipe.lr,
+        steps=Budget.of(plan, len(shown)).steps,
     )
 
 
@@ -195,11 +109,6 @@ def _epochs(source: Source) -> Iterator[Batch]:
         number += 1
 
 
-def _stages(session: Session) -> tuple[str, ...]:
-    networks = [session.parts[name] for name in (STUDENT, TEACHER)]
-    return tuple(tap for tap in STAGES if all(each.layout(tap) is not None for each in networks))
-
-
 def _alignments(found: Mapping[str, Tensor], taps: Sequence[str]) -> dict[str, float]:
     """Compare stages over all images of a split at once."""
     compare = find("probe", "cka")() if taps else None
@@ -207,21 +116,15 @@ def _alignments(found: Mapping[str, Tensor], taps: Sequence[str]) -> dict[str, f
     return {tap: float(compare(*pair)) for tap, pair in pairs.items() if compare is not None}
 
 
-def _course(folder: Path, plan: PhasePlan) -> dict[str, Any]:
-    """Read from a run's records how its student learnt."""
+def _train_loss(folder: Path, plan: PhasePlan) -> float:
+    """Average the losses that a run wrote down in the last epoch of a phase."""
     records = [each for each in read_metrics(folder) if each["phase"] == plan.name]
     lossy = [each for each in records if any(key.startswith("loss/") for key in each)]
     last = [each for each in lossy if each["epoch"] == lossy[-1]["epoch"]] if lossy else []
     sums = [
         sum(float(value) for key, value in each.items() if key.startswith("loss/")) for each in last
     ]
-    first = records[0]["step"] if records else 0
-    steps = plan.recipe.steps or (records[-1]["step"] - first if records else 0)
-    return {
-        "train_loss": sum(sums) / len(sums) if sums else math.nan,
-        "rate": plan.recipe.lr,
-        "steps": steps,
-    }
+    return sum(sums) / len(sums) if sums else math.nan
 
 
 def fidelity(student: Tensor, teacher: Tensor) -> dict[str, float]:

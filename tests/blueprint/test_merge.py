@@ -74,6 +74,20 @@ def test_an_empty_node_takes_the_node_away(files):
     assert list(merged(files, "nodes: {extra: }")["nodes"]) == ["teacher", "student"]
 
 
+def test_an_empty_mapping_takes_all_that_is_in_it_away(files):
+    node = {"type": "teacher", "model": "n", "seed": 1}
+    assert merged(files, "nodes: {teacher: {model: n, args: }}")["nodes"]["teacher"] == node
+    files(middle="extends: base.yaml\nnodes: {teacher: {model: n, args: null}}\n")
+    files(over="extends: middle.yaml\nnodes: {teacher: {args: {depth: 7}}}\n")
+    found = to_plain(load("over.yaml"))["nodes"]["teacher"]
+    assert found == {**node, "args": {"depth": 7}}
+
+
+def test_an_empty_mapping_that_is_not_below_is_a_mistake(files):
+    files(over="extends: base.yaml\nnodes: {student: {args: }}\n")
+    assert problem("over.yaml") == ("over.yaml:2:24: node 'student': args is empty, not a mapping")
+
+
 def test_an_empty_node_that_is_not_below_is_a_mistake(files):
     files(over="extends: base.yaml\nnodes: {exta: }\n")
     assert problem("over.yaml") == "over.yaml:2:14: node 'exta' is empty, not a mapping"

@@ -56,6 +56,8 @@ def test_a_study_in_the_terminal_and_again_as_json(here, type_in):
     lines = out.splitlines()
     assert lines[0] == "teacher, seed 0 (1 of 6)"
     assert lines[5] == "near-1, seed 0 (6 of 6)"
+    assert max(map(len, lines)) <= 80
+    assert "…" not in out
     assert [line for line in lines if line.startswith("runs/")] == [
         "runs/study-small/study.json",
         "runs/study-small/study.csv",

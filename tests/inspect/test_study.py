@@ -4,6 +4,7 @@ import csv
 import json
 import math
 import re
+import warnings
 import xml.etree.ElementTree as ET
 
 import attrs
@@ -180,11 +181,25 @@ def test_figures_name_their_axes_and_what_is_drawn(drawn):
         root = ET.fromstring(each.svg)
         texts[each.name] = {node.text for node in root.iter("{http://www.w3.org/2000/svg}text")}
     scatter = texts["agreement_accuracy"]
-    assert {"student's test accuracy, %", "test agreement with the teacher, %"} <= scatter
+    assert {
+        "student's test accuracy, % (the scale widens towards 100)",
+        "test agreement with the teacher, %",
+    } <= scatter
     assert {"baseline", "mixup<1>"} <= scatter
     assert {"KL(teacher ‖ student), nats", "expected calibration error"} <= texts["kl_ece"]
     assert {"t and s", "t and s'", "t and t'", "test agreement, %"} <= texts["control"]
     assert "share of the teacher's weights at the start" in texts["start_near"]
+
+
+def test_a_teacher_far_off_the_students_stays_inside_the_figure(found):
+    """What is written outside would leave no room for the axes."""
+    rows = [
+        attrs.evolve(row, values={**row.values, "ece": 0.9}) if row.part == "teacher" else row
+        for row in found.rows
+    ]
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert pictures(attrs.evolve(found, rows=tuple(rows)))
 
 
 def test_equal_studies_give_equal_figures(found, drawn):

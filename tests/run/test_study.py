@@ -18,8 +18,8 @@ from graphkd.run.evaluate import evaluate
 from graphkd.run.loop import Loop
 from graphkd.run.source import divide, evaluation_batches, open_splits
 from graphkd.run.study import study_fidelity
-from graphkd.run.study_measure import reopen
 from graphkd.run.study_policies import Policy
+from graphkd.run.study_viewer import reopen
 
 ORIGIN = Origin("graphkd study fidelity", "2026-01-02", "a CPU", {"torch": "2"})
 # 8 images of the test and of validation; of the 40 training images 24
@@ -138,6 +138,19 @@ def test_a_row_for_each_model_seed_and_split(whole):
     data = json.loads((out / "study.json").read_text())
     assert len(data["rows"]) == len(rows)
     assert data["images"] == {"train": 24, "test": 8}
+
+
+def test_students_tell_how_they_learnt(whole):
+    found, out = whole
+    row = next(r for r in found.rows if (r.name, r.split) == ("turned", "test"))
+    assert (row.values["steps"], row.values["lr"]) == (6, 0.01)
+    lines = (out / "student-turned" / "seed0" / "metrics.jsonl").read_text().splitlines()
+    losses = [r for r in map(json.loads, lines) if "loss/teacher.logits->student.logits/kl" in r]
+    # two steps an epoch: the last two are one, and only its end is written down
+    assert losses[-1]["epoch"] == 2
+    last = [r for r in losses if r["epoch"] == 2]
+    mean = sum(r["loss/teacher.logits->student.logits/kl"] for r in last) / len(last)
+    assert row.values["train_loss"] == pytest.approx(mean)
 
 
 def test_what_lies_in_the_folder(whole):

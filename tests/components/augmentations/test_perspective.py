@@ -1,5 +1,6 @@
 import pytest
 import torch
+from torchvision.transforms import v2
 
 from graphkd.component import ImageSpec
 from graphkd.components.augmentations import RandomPerspective
@@ -32,3 +33,15 @@ def test_probability_is_how_often():
 def test_settings_out_of_range(settings):
     with pytest.raises(ValueError, match="must be"):
         RandomPerspective(**settings)
+
+
+@pytest.mark.parametrize("seed", [387, 645, 935])
+def test_a_horizon_through_a_small_image_is_black(seed):
+    """These corners put a pixel's place at infinity, where torchvision alone gives no number."""
+    white = torch.ones(1, 8, 8)
+    torch.manual_seed(seed)
+    assert not v2.RandomPerspective(0.5, 1.0)(white).isfinite().all()
+    torch.manual_seed(seed)
+    look = RandomPerspective(distortion=0.5, probability=1.0)
+    changed = look.build(ImageSpec(1, 8, 8, mean=(0.5,), std=(0.2,)))(white)
+    assert 0 <= changed.min() <= changed.max() <= 1

@@ -41,6 +41,8 @@ STUDENTS = {
         "timm/test_vit",
         {"reg_tokens": 2, "qk_norm": True, "init_values": 0.5, "depth": 2},
     ),
+    # with one head some tensors are views that are copies of memory with more heads
+    "vit_one_head": ("timm/test_vit", {"num_heads": 1, "depth": 1}),
     "deit_distilled": ("timm/deit_tiny_distilled_patch16_224", VIT),
     "swin": ("timm/swin_tiny_patch4_window7_224", SWIN),
     "torchvision_mobilenet": ("torchvision/mobilenet_v2", {"width_mult": 0.25}),

@@ -234,7 +234,7 @@ def test_invariant_9_running_statistics_are_apart():
     assert not torch.equal(student.model.norm.running_mean, old[:4])
     train(student, wide)
     assert not torch.allclose(wide.model.norm.running_mean[:4], student.model.norm.running_mean)
-    assert set(dict(student.named_buffers())) == set(dict(wide.named_buffers()))
+    assert set(dict(student.model.named_buffers())) == set(dict(wide.model.named_buffers()))
 
 
 def test_weight_decay_acts_once_on_a_shared_tensor():
@@ -347,3 +347,27 @@ def test_both_train_in_one_distributed_container(one_process):
         (F.cross_entropy(z_s, label) + F.cross_entropy(z_d, label)).backward()
     for one, two in zip(both.parameters(), twin.parameters(), strict=True):
         assert torch.equal(one.grad, two.grad)
+
+
+@pytest.mark.parametrize("branches", [1, 6])
+def test_it_begins_as_the_function_of_a_student_that_learnt_alone(branches):
+    student, wide = make(branches=branches, fine_tune=True, noise=0.0)
+    image, label = batch(count=16)
+    optimizer = torch.optim.SGD(student.parameters(), lr=0.1)
+    for _ in range(3):
+        optimizer.zero_grad()
+        F.cross_entropy(student(image), label).backward()
+        optimizer.step()
+    student.eval(), wide.eval()
+    before = student(image)
+    assert (wide(image) - before).abs().max() > 1e-2
+    wide.advance(0, 10)
+    torch.testing.assert_close(student(image), before)
+    assert (wide(image) - before).abs().max() <= 1e-5 * before.abs().max()
+    # a later phase goes on with what both have become
+    with torch.no_grad():
+        for each in wide.parameters():
+            each += 0.1 * torch.randn_like(each)
+    parted = wide(image)
+    wide.advance(0, 10)
+    assert torch.equal(wide(image), parted)

@@ -304,6 +304,19 @@ def test_pretrained_teachers_keep_their_classes(site):
     )
 
 
+def test_pretrained_teachers_without_classifier_need_to_be_told_of_one(site):
+    dino = Teacher(model="timm/vit_small_patch14_dinov2.lvd142m", weights="pretrained", size=56)
+    assert message(dino, site) == (
+        "weights",
+        "the pretrained weights of timm/vit_small_patch14_dinov2.lvd142m have no classifier; "
+        "write classes: 1 for one at random that no flow should use",
+    )
+    told = attrs.evolve(dino, classes=1)
+    with torch.device("meta"):
+        network = told.build(attrs.evolve(site, load_weights=False))
+    assert network.model.head.out_features == 1
+
+
 def test_nothing_is_downloaded_on_the_meta_device(monkeypatch, site):
     monkeypatch.setattr("timm.models._builder.load_pretrained", None)
     with torch.device("meta"):
