@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: demo test check format gpu clean
+.PHONY: demo test check format results gpu clean
 
 demo: .venv/.installed
 	$(BIN)/graphkd train quickstart --out runs/quickstart --force
@@ -19,6 +19,13 @@ check: .venv/.installed-dev
 format: .venv/.installed-dev
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
+
+# docs/results.md: every system beside the student alone; runs that are finished are used again
+RESULTS := alone kd ofa nd tas gpd gpd_scratch tcs
+results: .venv/.installed
+	$(BIN)/graphkd compare $(RESULTS:%=results/%) --seeds 5 --out runs/results
+	{ cat docs/results/about.md; sed 's/](comparison.svg)/](results\/comparison.svg)/' runs/results/comparison.md; } > docs/results.md
+	cp runs/results/comparison.svg docs/results/comparison.svg
 
 # what only a GPU shows: the tests marked gpu, memory and races, and how fast the kernels are
 gpu: .venv/.installed-test
