@@ -32,15 +32,15 @@ nodes:
   assistant: {{type: hybrid_assistant, early: {early}.stage3, late: {late}.stage4}}
 flows:
   - {{from: data.label, to: teacher.logits, loss: cross_entropy, phases: [teach]}}
-  - {{from: teacher.logits, to: assistant.logits, loss: ofa, phases: [learn]}}
-  - {{from: assistant.logits, to: student.logits, loss: ofa, phases: [learn]}}
-  - {{from: teacher.logits, to: student.logits, loss: ofa, phases: [learn]}}
-  - {{from: teacher.embedding, to: assistant.embedding, loss: infonce, via: linear, phases: [learn]}}
-  - {{from: assistant.embedding, to: student.embedding, loss: infonce, via: linear, phases: [learn]}}
-  - {{from: teacher.embedding, to: student.embedding, loss: infonce, via: linear, phases: [learn]}}
+  - {{from: teacher.logits, to: assistant.logits, loss: ofa, phases: [go]}}
+  - {{from: assistant.logits, to: student.logits, loss: ofa, phases: [go]}}
+  - {{from: teacher.logits, to: student.logits, loss: ofa, phases: [go]}}
+  - {{from: teacher.embedding, to: assistant.embedding, loss: infonce, via: linear, phases: [go]}}
+  - {{from: assistant.embedding, to: student.embedding, loss: infonce, via: linear, phases: [go]}}
+  - {{from: teacher.embedding, to: student.embedding, loss: infonce, via: linear, phases: [go]}}
 phases:
   - {{name: teach, train: [teacher]}}
-  - {{name: learn, train: [student, assistant]}}
+  - {{name: go, train: [student, assistant]}}
 train: {{device: cpu}}
 """
 
@@ -52,7 +52,7 @@ def batch(count=4):
 
 
 @pytest.mark.parametrize("teaching", ["mixer teaches", "cnn teaches"])
-@pytest.mark.parametrize(("cnn", "mixer"), product(CNNS, MIXERS))
+@pytest.mark.parametrize(("cnn", "mixer"), list(product(CNNS, MIXERS)))
 def test_7_every_pair_is_checked_and_steps(cnn, mixer, teaching):
     models = {"cnn": CNNS[cnn], "mixer": MIXERS[mixer]}
     teacher, student = ("mixer", "cnn") if teaching == "mixer teaches" else ("cnn", "mixer")
