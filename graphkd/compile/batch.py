@@ -51,7 +51,9 @@ def _equal_views(graph: Graph, data: str) -> Iterator[Problem]:
     blueprint = blueprint_of(graph)
     told: set[tuple[str, Edge]] = set()
     for phase in phases_of(blueprint):
-        if not trains(phase) or data_of(blueprint, phase).augment:
+        # mixed images differ from views, which are not mixed
+        augments = data_of(blueprint, phase).augment or _mixes(graph, phase)
+        if not trains(phase) or augments:
             continue
         for reader, edge in readers_of(graph, data, phase):
             if edge.tap in VIEWS and (reader, edge) not in told:

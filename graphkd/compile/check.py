@@ -14,6 +14,7 @@ RULES = (
     rules.unused,
     rules.unfitted,
     rules.too_few_samples,
+    rules.unseen_samples,
     rules.phase_names,
     rules.empty_phases,
     rules.deliver,

@@ -82,11 +82,17 @@ def learners(graph: Graph, loss: str, phase: Phase) -> frozenset[str]:
 
 
 def _meant(graph: Graph, loss: str) -> set[str]:
-    """Name the vertices that the gradient of a loss passes, and the owners of those without own."""
+    """Name the vertices that the gradient of a loss passes, and who lends to those without own."""
     starts = [source for source, _ in edges_into(graph, loss, "learner")]
-    passed = above(graph, starts, "learner", "signal")
-    views = [name for name in passed if not getattr(vertex(graph, name).component, "learns", False)]
-    return passed | above(graph, views, "weights")
+    found = above(graph, starts, "learner", "signal")
+    waiting = list(found)
+    while waiting:
+        name = waiting.pop()
+        if not getattr(vertex(graph, name).component, "learns", False):
+            lenders = {source for source, _ in edges_into(graph, name, "weights")} - found
+            found |= lenders
+            waiting += lenders
+    return found
 
 
 def alive_losses(graph: Graph, phase: Phase) -> tuple[str, ...]:

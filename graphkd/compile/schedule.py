@@ -86,12 +86,10 @@ def _instructions(graph: Graph, each: Vertex) -> list[Instruction]:
             return [Loss(each.name, each.label, reads, flow.weight, flow.every, flow.into)]
         case "probe":
             return [Measure(each.name, reads)]
-    made_here: list[Instruction] = []
     if each.name in graph.graph["phase"].fit:
-        made_here.append(Fit(each.name, reads))
-    if each.taps:
-        made_here.append(_forward(graph, each, _reads(graph, each, fit=False)))
-    return made_here
+        # nobody reads it in this phase
+        return [Fit(each.name, reads)]
+    return [_forward(graph, each, _reads(graph, each, fit=False))] if each.taps else []
 
 
 def _with_groups(graph: Graph, body: list[Instruction]) -> list[Instruction]:

@@ -18,6 +18,7 @@ from graphkd.graph import (
     edges_into,
     edges_out_of,
     in_order,
+    inputs_of,
     keep,
     vertex,
     vertices,
@@ -35,7 +36,8 @@ def split(graph: Graph) -> Graph:
     Returns:
         A copy whose `graph.graph["sinks"]` names what the phase is for; its vertices know whether
         they learn, which needs a flow that is alive. What carries gradient but leads to no sink is
-        gone: a forward in training mode would move running statistics and draw dropout.
+        gone: a forward in training mode would move running statistics and draw dropout. So is what
+        must be fitted: before that, and of samples that it never saw, it may know nothing.
     """
     phase = graph.graph["phase"]
     evaluating = phase.name == EVALUATE
@@ -46,8 +48,19 @@ def split(graph: Graph) -> Graph:
     part.graph["sinks"] = _results(graph, part) if evaluating else (*alive, *phase.fit)
     _cut_fits(part, fitted=phase.fit)
     marked = with_vertices(part, _marked(part, learning))
-    carrying = {each.name for each in vertices(marked) if each.carries_gradient}
-    return leave_out(marked, carrying - needed(marked))
+    return leave_out(marked, _idle(marked))
+
+
+def _idle(graph: Graph) -> set[str]:
+    """Name what leads to no sink and must not run, and what reads it."""
+    wanted, silent = needed(graph), {*graph.graph["phase"].fit}
+    for name in in_order(graph):
+        each = vertex(graph, name)
+        must_not = each.carries_gradient or getattr(each.component, "fits", False)
+        reads = {source for source, _ in inputs_of(graph, name)}
+        if name not in wanted and (must_not or reads & silent):
+            silent.add(name)
+    return silent - wanted
 
 
 def _stays(each: Vertex, flows: set[int | None], evaluating: bool) -> bool:
@@ -63,6 +76,8 @@ def _results(graph: Graph, part: Graph) -> tuple[str, ...]:
         each.name
         for each in vertices(part, "model")
         if "logits" in each.taps
+        # a call is measured by nobody but probes
+        and not borrows(graph, each.name)
         and (each.name in handed or _has_weights(each) or _is_read(graph, each.name))
     ]
     return (*models, *(each.name for each in vertices(part, "probe")))

@@ -20,10 +20,12 @@ def wire_node(wiring: Wiring, name: str) -> None:
         wiring: holds the vertices of all nodes.
         name: of the node.
     """
-    taken = lend(wiring, name)
+    fields = lend(wiring, name)
+    taken = set(fields)
     for port, position, ref, where in (*_inputs(wiring, name), *_extra(wiring, name)):
         if port in taken and position == 0:
-            text = f"port '{port}' is wired by input and by with; drop one of them"
+            ways = f"{port} and by {where[2]}" if port in fields else "input and by with"
+            text = f"port '{port}' is wired by {ways}; drop one of them"
             wiring.fault(name, text, where)
             continue
         taken.add(port)

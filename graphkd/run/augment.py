@@ -10,6 +10,7 @@ from torch import Tensor
 
 from graphkd.blueprint import Data
 from graphkd.component import ImageSpec
+from graphkd.errors import ComponentError
 
 
 @attrs.frozen
@@ -42,7 +43,14 @@ def augmentation_of(data: Data, image: ImageSpec) -> Callable[[Tensor], Tensor] 
         image: channels and size of the images.
 
     Raises:
-        ComponentError: a step cannot work on such images.
+        ComponentError: a step cannot work on such images; `field` is `augment.N`, with the number
+            of the step, from 0, or a parameter of it.
     """
-    steps = tuple(each.component.build(image) for each in data.augment)
-    return Chain(steps, data.augment_probability) if steps else None
+    steps = []
+    for number, each in enumerate(data.augment):
+        try:
+            steps.append(each.component.build(image))
+        except ComponentError as error:
+            field = f"augment.{number}.{error.field}".removesuffix(".")
+            raise ComponentError(str(error), field=field) from error
+    return Chain(tuple(steps), data.augment_probability) if steps else None

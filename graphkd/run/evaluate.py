@@ -110,7 +110,7 @@ def models_of(schedule: Schedule) -> list[str]:
     found = []
     for name in schedule.evaluation.graph.graph["sinks"]:
         each = vertex(schedule.graph, name)
-        if each.kind != "model" or getattr(each.component, "borrows", False):
+        if each.kind != "model":
             continue
         socket = each.taps.get("logits")
         if socket is not None and socket.channels == spec.classes:

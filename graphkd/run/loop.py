@@ -169,11 +169,12 @@ class Loop:
             steps_per_epoch=budget.steps_per_epoch,
             steps=budget.steps,
         )
+        # before a phase begins, which may draw random numbers
+        if resume is not None:
+            session.load_optimizer(resume)
         if session.phase_step == 0:
             forget_best(session, plan)
             step.begin()
-        if resume is not None:
-            session.load_optimizer(resume)
         try:
             self._epochs(source, budget, step)
         finally:

@@ -13,7 +13,6 @@ from graphkd.blueprint import Blueprint, Data
 from graphkd.compile.instructions import PhasePlan
 from graphkd.compile.wiring import DATA
 from graphkd.errors import ComponentError, mistake
-from graphkd.graph import vertex
 from graphkd.run.augment import augmentation_of
 from graphkd.run.data import Batches, Part
 from graphkd.run.extra import join
@@ -100,7 +99,8 @@ def training_source(
 def _told(blueprint: Blueprint, plan: PhasePlan, error: ComponentError) -> Exception:
     """Say what is wrong with a data setting of a phase, where it was written."""
     where = setting_path(blueprint, plan, error.field)
-    item = f"extra {where[-1] + 1}: " if isinstance(where[-1], int) else ""
+    key, *further = where[where.index("data") + 1 :]
+    item = f"{key} {further[0] + 1}: " if further and isinstance(further[0], int) else ""
     return mistake(f"data: {item}{error}", blueprint.place(*where))
 
 
@@ -142,7 +142,9 @@ def _source(opened: Opened, plan: PhasePlan, seed: int, pin_memory: bool) -> Sou
 
 def taps_of(plan: PhasePlan) -> frozenset[str]:
     """Name the taps of the data that a phase reads."""
-    return frozenset(vertex(plan.graph, DATA).taps) if DATA in plan.graph else frozenset()
+    values = {read.value for each in plan.instructions for read in getattr(each, "reads", ())}
+    head = f"{DATA}."
+    return frozenset(each.removeprefix(head) for each in values if each.startswith(head))
 
 
 def _need_labels(labels: Tensor | None, indices: Tensor, *, extras: bool) -> None:

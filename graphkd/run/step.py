@@ -75,9 +75,17 @@ class PhaseStep:
         self._precision = _autocast(session.device, plan.recipe.precision)
 
     def begin(self) -> None:
-        """Tell nodes that the phase begins; a resumed phase has begun before."""
+        """Tell nodes that the phase begins; a resumed phase has begun before.
+
+        The moving averages of nodes that have not learnt before start at what they are now.
+        """
         for part in self._advances:
             part.advance(0, self._steps)
+        session = self.session
+        before = session.schedule.phases[: session.phase]
+        for each in self._updates:
+            if all(each.node not in plan.trained for plan in before):
+                session.averages[each.node].set(session.parts[each.node])
 
     def run(self, batches: Sequence[Batch]) -> None:
         """Do one optimizer step on the gradients of one or several batches.

@@ -12,6 +12,7 @@ from torch import Tensor
 from graphkd.compile import Schedule
 from graphkd.compile.instructions import PhasePlan
 from graphkd.component import Splits, find
+from graphkd.graph import vertex
 from graphkd.run import metrics
 from graphkd.run.loop import Budget
 from graphkd.run.record import read_metrics
@@ -94,7 +95,7 @@ def measure(
         },
         alike=_alignments(answers["test"][0], tested.taps),
         train_loss=_train_loss(folder, plan),
-        rate=plan.recipe.lr,
+        rate=rate_of(plan),
         steps=Budget.of(plan, len(shown)).steps,
     )
 
@@ -114,6 +115,13 @@ def _alignments(found: Mapping[str, Tensor], taps: Sequence[str]) -> dict[str, f
     compare = find("probe", "cka")() if taps else None
     pairs = {tap: (found[f"{STUDENT}.{tap}"], found[f"{TEACHER}.{tap}"]) for tap in taps}
     return {tap: float(compare(*pair)) for tap, pair in pairs.items() if compare is not None}
+
+
+def rate_of(plan: PhasePlan) -> float:
+    """Say with which learning rate the student of a phase begins: its own, or the recipe's."""
+    settings = vertex(plan.graph, STUDENT).settings
+    own = None if settings is None else settings.lr
+    return plan.recipe.lr if own is None else own
 
 
 def _train_loss(folder: Path, plan: PhasePlan) -> float:

@@ -18,6 +18,8 @@ from graphkd.errors import BlueprintError, Problem, did_you_mean, mistake, shown
 
 SHIPPED = Path(__file__).with_name("study_policies.yaml")
 KEYS = ("about", "data", "augment", "teacher")
+TAKEN = ("control", "other")
+"""Names whose folders are those of the control student and its teacher."""
 
 
 @attrs.frozen
@@ -95,6 +97,8 @@ def _wrong(name: Any, settings: Any) -> Iterable[str]:
     """Say what is wrong with a policy as it was read."""
     if not isinstance(name, str) or not re.fullmatch(r"[\w+-][\w .+-]*", name):
         yield "write a name of letters, digits, '_', '-', '+', '.'"
+    elif name in TAKEN:
+        yield f"a folder of the study's own is called '{name}'; write another name"
     if not isinstance(settings, dict):
         yield f"is {shown(settings)}, not a mapping with {' and '.join(KEYS)}"
         return

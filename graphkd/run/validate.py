@@ -77,13 +77,27 @@ def students(schedule: Schedule) -> frozenset[str]:
 
 
 def forget_best(session: Session, plan: PhasePlan) -> None:
-    """Begin anew for what learns in a phase: weights of earlier phases are no candidates."""
-    for name in plan.trained:
-        session.best.pop(name, None)
+    """Begin anew for what learns in a phase: weights of earlier phases are no candidates.
+
+    Args:
+        session: its optimizer is that of the phase.
+        plan: of the phase.
+    """
+    assert session.optimizer is not None
+    learning = {each for group in session.optimizer.param_groups for each in group["params"]}
+    for name, best in list(session.best.items()):
+        if name in plan.trained or not learning.isdisjoint(session.parts[name].parameters()):
+            del session.best[name]
+        else:
+            kept = best.weights.keys() - set(plan.trained)
+            best.weights = {each: best.weights[each] for each in best.weights if each in kept}
 
 
 def _keep_best(session: Session, validation: Validation) -> None:
     scored = students(session.schedule) & set(validation.scores)
+    graph = session.schedule.graph
+    # what lends to another student is kept as it was when that one did best
+    scored -= {each for name in scored for each in above(graph, [name], "weights") - {name}}
     for name in sorted(scored):
         score, averaged = validation.scores[name], validation.averages.get(name, -1.0)
         if name in session.best and max(score, averaged) <= session.best[name].score:
@@ -91,7 +105,8 @@ def _keep_best(session: Session, validation: Validation) -> None:
         averages = session.averages if averaged > score else {}
         parts = {
             each: averages[each].module if each in averages else session.parts[each]
-            for each in (name, *_companions(session.schedule, name, others=scored - {name}))
+            # the student last: what it shares is as it was in what scored
+            for each in (*_companions(session.schedule, name, others=scored - {name}), name)
         }
         weights = {each: snapshot(part) for each, part in parts.items()}
         session.best[name] = Best(max(score, averaged), session.step, weights)

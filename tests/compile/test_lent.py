@@ -8,7 +8,7 @@ from torch import nn
 
 from graphkd.blueprint import loads
 from graphkd.compile import compile_blueprint
-from graphkd.compile.instructions import Fit, Forward
+from graphkd.compile.instructions import Fit, Forward, Loss
 from graphkd.component import Port, component
 from graphkd.errors import BlueprintError
 from graphkd.graph import edges_into
@@ -200,3 +200,32 @@ def test_a_lender_is_not_taught_while_its_borrower_sleeps():
     teach, learn = ([type(each).__name__ for each in p.instructions] for p in schedule.phases)
     assert teach.count("Loss") == 1 and learn.count("Loss") == 2
     assert schedule.phases[1].trained == ("student", "half")
+
+
+def test_a_tap_field_and_input_do_not_wire_the_same_port():
+    found = problems(
+        flow="{from: half, to: student.embedding, loss: mse, via: linear}",
+        nodes="  half: {type: halved, source: teacher.embedding, input: teacher.stage1}\n",
+    )
+    assert found == [
+        "t.yaml:6:58: node 'half': port 'source' is wired by source and by input; drop one of them"
+    ]
+
+
+def test_a_call_of_a_borrower_sleeps_with_it():
+    nodes = "  wide: {type: dynamic_teacher, of: student}\n  again: {type: call, of: wide}\n"
+    flows = [TEACH.replace(", phases: [teach]", "").replace("teacher", "wide"), LEARN]
+    flows.append("{from: data.label, to: again.logits, loss: cross_entropy}")
+    head = HEAD.replace("size: 8", "size: 16").replace(
+        "  teacher: {type: teacher, model: tiny, args: {width: 6}}\n", ""
+    )
+    phases = "phases: [{name: both}, {name: alone, train: [student]}]\n"
+    text = f"{head}{nodes}flows:\n" + "".join(f"  - {each}\n" for each in flows) + phases
+    schedule = compile_blueprint(loads(text))
+    taught = [
+        [each.node for each in plan.instructions if isinstance(each, Loss)]
+        for plan in schedule.phases
+    ]
+    assert taught == [["flow1", "flow2", "flow3"], ["flow2"]]
+    # a call is not measured, so that it does not run
+    assert schedule.evaluation.graph.graph["sinks"] == ("student", "wide")

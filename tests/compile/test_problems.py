@@ -538,6 +538,60 @@ def test_what_is_read_before_it_is_fitted(phases, said):
     assert found.endswith("fit: [axes] before 'learn'")
 
 
+def test_a_fit_does_not_read_what_the_same_phase_fits():
+    text = """\
+nodes:
+  teacher: {type: teacher, model: tiny}
+  student: {type: student, model: tiny}
+  axes: {type: coordinates, input: teacher.embedding}
+  memory: {type: recall, input: axes}
+flows:
+  - {from: data.label, to: teacher.logits, loss: cross_entropy}
+  - {from: memory, to: student.embedding, loss: mse}
+  - {from: data.label, to: student.logits, loss: cross_entropy}
+"""
+    phases = "{name: teach, train: [teacher]}, {name: survey, fit: [axes, memory]}"
+    assert problems(f"{text}phases: [{phases}, {{name: learn, train: [student]}}]\n") == [
+        "t.yaml:6:9: node 'axes': it is read in phase 'survey', which fits it; "
+        "write a phase with fit: [axes] before 'survey'"
+    ]
+    phases = phases.replace("[axes, memory]", "[axes]}, {name: keep, fit: [memory]")
+    text = f"{HEAD}{text}phases: [{phases}, {{name: learn, train: [student]}}]\n"
+    assert len(compile_blueprint(loads(text)).phases) == 4
+
+
+REMEMBERED = """\
+nodes:
+  teacher: {type: teacher, model: tiny}
+  student: {type: student, model: tiny}
+  memory: {type: recall, input: teacher.embedding}
+flows:
+  - {from: data.label, to: teacher.logits, loss: cross_entropy}
+  - {from: memory, to: student.embedding, loss: mse}
+  - {from: data.label, to: student.logits, loss: cross_entropy}
+phases:
+  - {name: teach, train: [teacher]}
+  - {name: survey, fit: [memory]}
+  - {name: learn, train: [student]}
+"""
+
+
+def test_what_knows_its_samples_alone_is_not_asked_of_others():
+    extra = "train: [student], data: {extra: [{dataset: fake, size: 16, share: 0.5}]}"
+    assert problems(REMEMBERED.replace("train: [student]", extra)) == [
+        "t.yaml:14:51: phase 'learn': recall 'memory' knows the samples of its fit alone, and no "
+        "images of extra; drop one of the two"
+    ]
+    probe = "  alike: {type: cka, input: [memory, student.embedding]}\nflows:"
+    assert problems(REMEMBERED.replace("flows:", probe)) == [
+        "t.yaml:7:10: node 'alike': recall 'memory' knows the samples of its fit alone, and no "
+        "samples of an evaluation; read what 'memory' reads"
+    ]
+    teaching = "train: [teacher], data: {extra: [{dataset: fake, size: 16, share: 0.5}]}"
+    text = f"{HEAD}{REMEMBERED}".replace("train: [teacher]", teaching)
+    assert len(compile_blueprint(loads(text)).phases) == 3
+
+
 def test_several_students_need_deliver():
     found = problems("""\
 nodes:

@@ -6,6 +6,7 @@ from torch import nn
 
 from graphkd.blueprint import loads
 from graphkd.compile import compile_blueprint
+from graphkd.run import train
 from graphkd.run.executor import PhaseModule
 from graphkd.run.optim import make_optimizer
 from graphkd.run.session import start_session
@@ -83,6 +84,34 @@ def test_without_a_pass_all_stays_the_same(name):
         assert others == losses
         for node, state in weights.items():
             assert all(torch.equal(state[key], found[node][key]) for key in state), node
+
+
+def test_without_a_pass_what_is_fitted_is_asked_only_where_it_is_needed(tmp_path):
+    text = """\
+blueprint: test
+data: {dataset: fake, size: 8, samples: 24, batch_size: 8, classes: 4}
+nodes:
+  teacher: {type: teacher, model: tiny}
+  student: {type: student, model: tiny}
+  memory: {type: recall, input: teacher.embedding}
+  means: {type: class_means, input: teacher.embedding}
+  both: {type: concat, input: [memory, means]}
+flows:
+  - {from: data.label, to: teacher.logits, loss: cross_entropy}
+  - {from: data.label, to: student.logits, loss: cross_entropy}
+  - {from: both, to: student.embedding, loss: mse, via: linear}
+phases:
+  - {name: teach, train: [teacher]}
+  - {name: survey, fit: [means]}
+  - {name: keep, fit: [memory]}
+  - {name: learn, train: [student]}
+train: {epochs: 1, device: cpu}
+"""
+    runs = [
+        train(loads(text), out=tmp_path / f"{number}", without=without)
+        for number, without in enumerate([(), ("prune",)])
+    ]
+    assert runs[0].evaluations == runs[1].evaluations
 
 
 def test_a_frozen_model_passes_gradient_and_keeps_none():

@@ -100,6 +100,23 @@ def test_a_second_blueprint_takes_the_student_up(run):
     assert_same_state(teacher, load_file(run / "student.safetensors"))
 
 
+def test_a_student_that_diverged_is_handed_back_all_the_same(tmp_path):
+    text = """\
+blueprint: diverged
+data: {dataset: fake, size: 16, samples: 24, batch_size: 8, classes: 4}
+train: {epochs: 1, optimizer: sgd, lr: 1e18, device: cpu}
+nodes:
+  student: {type: student, model: tiny}
+  wide: {type: dynamic_teacher, of: student}
+flows:
+  - {from: data.label, to: student.logits, loss: cross_entropy}
+  - {from: data.label, to: wide.logits, loss: cross_entropy}
+"""
+    train(loads(text), out=tmp_path / "run")
+    state = load_file(tmp_path / "run" / "student.safetensors")
+    assert any(value.isnan().any() for value in state.values())
+
+
 def test_what_plain_torchvision_loads(tmp_path):
     network = build("torchvision/mobilenet_v3_small")
     write_weights(network, tmp_path / "w.safetensors")

@@ -9,11 +9,15 @@ from torch import nn
 
 from graphkd.compile.instructions import Advance
 from graphkd.component import Port, component
+from graphkd.component.lent import Lent
 from graphkd.inspect import explain
-from graphkd.run import train
+from graphkd.run import Stopped, resume, train
 from graphkd.run.again import open_run
+from graphkd.run.loop import Loop
 from graphkd.run.optim import parameter_groups
+from graphkd.run.validate import Validation, _keep_best
 from tests.run.small import HEAD, NODES, batch_of, begin, small, stepper
+from tests.run.test_resume import disturb, outcome
 
 
 class Twin(nn.Module):
@@ -58,6 +62,56 @@ class TwinNode:
 
     def build(self, site):
         return Twin(site.modules["of"])
+
+
+class Moved(Twin):
+    """Begins a phase by moving its scale, and draws random numbers for it."""
+
+    def advance(self, step, steps):
+        if step == 0:
+            self.scale.data.fill_(7.0)
+            torch.rand(5)
+
+
+@component("model", "moved_twin")
+@attrs.frozen
+class MovedNode(TwinNode):
+    """A twin that begins elsewhere."""
+
+    def build(self, site):
+        return Moved(site.modules["of"])
+
+
+class ScaledCopy(Twin):
+    """Only the scale is its own to learn: the network is lent."""
+
+    def __init__(self, network):
+        super().__init__(network)
+        del self.network
+        self.lent = Lent(network)
+
+    def reader(self, taps, *, stop=False):
+        return lambda image: (self.lent.module(image) * self.scale,)
+
+
+@component("model", "scaled_copy")
+@attrs.frozen
+class ScaledCopyNode(TwinNode):
+    """The logits of another node, scaled."""
+
+    def build(self, site):
+        return ScaledCopy(site.modules["of"])
+
+
+@component("model", "head_for_tests")
+@attrs.frozen
+class HeadNode(TwinNode):
+    """What is handed back instead of the student that it borrows."""
+
+    delivered: ClassVar[bool] = True
+
+    def build(self, site):
+        return ScaledCopy(site.modules["of"])
 
 
 TWIN = "  twin: {type: twin, of: student}\n"
@@ -136,6 +190,72 @@ def test_the_best_weights_come_with_those_of_what_shares_modules(tmp_path):
     for name, weights in best.weights.items():
         now = session.parts[name].state_dict()
         assert all(torch.equal(now[key], value) for key, value in weights.items())
+
+
+def test_the_best_average_of_a_student_is_not_undone_by_what_shares_its_parameters():
+    session = begin(SHARED.replace("model: tiny}", "model: tiny, ema: 0.9}"))
+    for parameter in session.averages["student"].module.parameters():
+        parameter.data.fill_(0.125)
+    _keep_best(session, Validation({}, {"student": 0.1}, {"student": 0.9}))
+    session.take_best()
+    assert all((each == 0.125).all() for each in session.parts["student"].parameters())
+
+
+def test_a_phase_that_changes_a_student_through_another_node_forgets_its_best(tmp_path):
+    text = SHARED + "phases: [{name: both}, {name: one, train: [twin]}]\n"
+    train(small(tmp_path, "train.epochs=1", text=text), out=tmp_path / "run")
+    assert "student" not in open_run(tmp_path / "run").best
+
+
+def test_what_a_later_phase_trains_alone_is_not_put_back_with_the_student(tmp_path):
+    twin = TWIN.replace("type: twin", "type: scaled_copy")
+    text = SHARED.replace(TWIN, twin) + "phases: [{name: both}, {name: one, train: [twin]}]\n"
+    train(small(tmp_path, "train.epochs=1", text=text), out=tmp_path / "run")
+    session = open_run(tmp_path / "run")
+    assert set(session.best["student"].weights) == {"student"}
+
+
+def test_a_student_that_lends_is_kept_as_it_was_when_its_borrower_did_best():
+    text = SHARED.replace("type: twin", "type: head_for_tests") + "deliver: twin\n"
+    session = begin(text)
+    for step, (student, head) in enumerate([(0.9, 0.5), (0.8, 0.6), (0.7, 0.4)]):
+        for name in ("student", "twin"):
+            for buffer in session.parts[name].buffers():
+                buffer.fill_(step)
+        _keep_best(session, Validation({}, {"student": student, "twin": head}, {}))
+    session.take_best()
+    for name in ("student", "twin"):
+        assert all((each == 1).all() for each in session.parts[name].buffers())
+
+
+def test_an_average_begins_where_its_node_begins_to_learn(tmp_path):
+    text = SHARED.replace("type: twin", "type: moved_twin").replace(
+        "of: student", "of: student, ema: 0.5"
+    )
+    session = begin(text)
+    step = stepper(session)
+    step.begin()
+    assert float(session.parts["twin"].scale.detach()) == 7.0
+    assert float(session.averages["twin"].module.scale.detach()) == 7.0
+
+
+def test_random_numbers_of_a_beginning_are_drawn_again_by_a_resumed_run(tmp_path, monkeypatch):
+    text = SHARED.replace("type: twin", "type: moved_twin")
+    text = text.replace("model: tiny", "model: tiny, args: {dropout: 0.5}")
+    text += "phases: [{name: alone, train: [student]}, {name: both}]\n"
+    train(small(tmp_path, text=text), out=tmp_path / "run")
+    real = Loop._next_phase
+
+    def stopping(loop):
+        loop.stop = True
+        real(loop)
+
+    with monkeypatch.context() as patched, pytest.raises(Stopped):
+        patched.setattr(Loop, "_next_phase", stopping)
+        train(small(tmp_path, text=text), out=tmp_path / "stopped")
+    disturb()
+    resume(tmp_path / "stopped")
+    assert outcome(tmp_path / "stopped") == outcome(tmp_path / "run")
 
 
 def test_paths_of_parametrized_weights_are_plain_for_the_decay():

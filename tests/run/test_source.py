@@ -10,8 +10,9 @@ from graphkd.blueprint import loads
 from graphkd.compile import compile_blueprint
 from graphkd.component import DataSpec, ImageSpec, Splits, component
 from graphkd.errors import BlueprintError
+from graphkd.run import train
 from graphkd.run.source import divide, evaluation_batches, open_splits, training_source
-from tests.run.small import SMALL, batch_of, begin, stepper
+from tests.run.small import SMALL, batch_of, begin, small, stepper
 
 
 @attrs.define(eq=False)
@@ -171,6 +172,26 @@ def test_a_mistake_in_a_phase_is_shown_there():
         f"{at(text, 'labels_per_class')}: data: class 0 has 3 labelled images, not 9; "
         "ask for at most 3 per class"
     )
+
+
+def test_a_step_of_augmentation_is_named():
+    text = with_data("augment: [gaussian_noise, {type: gaussian_blur, kernel: 31}]")
+    assert source_error(text) == (
+        f"{at(text, 'kernel')}: data: augment 2: a kernel of 31 pixels is too large for images of "
+        "8x8; lower it"
+    )
+
+
+def test_mixing_looks_at_labels_that_are_read_with_and_without_prune(tmp_path):
+    text = SMALL.replace("classes: 4", "classes: 4, labels_per_class: 2").replace(
+        "{name: distil, train: [student]}", "{name: distil, train: [student], data: {mixup: 1}}"
+    )
+    text = text.replace("to: student.logits, loss: cross", "to: teacher.logits, loss: cross")
+    found = [
+        train(small(tmp_path, text=text), out=tmp_path / f"{len(without)}", without=without)
+        for without in ((), ("prune",))
+    ]
+    assert found[0].evaluations == found[1].evaluations
 
 
 def test_mixing_gives_soft_labels_of_pairs():

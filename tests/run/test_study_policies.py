@@ -75,6 +75,16 @@ def test_all_mistakes_of_a_file_at_once(tmp_path):
     ]
 
 
+@pytest.mark.parametrize("name", ["control", "other"])
+def test_no_policy_takes_a_folder_of_the_study(tmp_path, name):
+    file = tmp_path / "mine.yaml"
+    file.write_text(f"{name}: {{data: {{augment: []}}}}\n")
+    assert refused(choose_policies, str(file)) == (
+        f"{file}: policy '{name}': a folder of the study's own is called '{name}'; "
+        "write another name"
+    )
+
+
 def test_data_replaces_and_augment_comes_behind():
     blueprint = loads(TEXT)
     policy = Policy("p", "", {"mixup": 1.0}, ["random_flip"])

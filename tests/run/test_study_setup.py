@@ -14,6 +14,7 @@ from graphkd.run.study_blueprints import (
     student_blueprint,
     teacher_blueprint,
 )
+from graphkd.run.study_measure import rate_of
 from graphkd.run.study_policies import Policy
 from graphkd.run.study_setup import NEEDS, read_setup
 from graphkd.run.study_tasks import tasks_of
@@ -55,6 +56,12 @@ def refused(text):
     with pytest.raises(BlueprintError) as caught:
         read_setup(loads(text))
     return str(caught.value)
+
+
+@pytest.mark.parametrize(("own", "rate"), [("", 0.02), (", lr: 0.3", 0.3)])
+def test_the_learning_rate_of_a_student_is_its_own_or_the_recipes(own, rate):
+    text = ONE.replace("{type: student, model: tiny", f"{{type: student, model: tiny{own}")
+    assert rate_of(compile_blueprint(loads(text)).phases[1]) == rate
 
 
 def test_one_teacher_of_the_same_architecture():

@@ -215,6 +215,14 @@ def test_only_phases_that_train_on_views_need_augmentation():
     assert "data.view1 is the same as data.image in phase 'more'" in _error(text)
 
 
+def test_a_view_is_the_image_before_it_was_mixed():
+    nodes = NODES.replace(
+        "type: student, model: tiny, input: data.view1", "type: call, of: student"
+    )
+    nodes = nodes.replace("data.view2", "data.view1")
+    assert compile_blueprint(loads(written("mixup: 1", nodes=nodes)))
+
+
 @component("transform", "of_a_view_for_tests")
 @attrs.frozen
 class OfAView:

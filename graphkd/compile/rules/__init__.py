@@ -1,7 +1,7 @@
 """The rules of a topology: what is wrong before any shape is known, and what only sizes show."""
 
 from graphkd.compile.rules.data import labels, mixing
-from graphkd.compile.rules.fits import too_few_samples
+from graphkd.compile.rules.fits import too_few_samples, unseen_samples
 from graphkd.compile.rules.flows import idle_flows, into_names
 from graphkd.compile.rules.nodes import (
     cycles,
@@ -26,6 +26,7 @@ __all__ = [
     "phase_names",
     "too_few_samples",
     "unfitted",
+    "unseen_samples",
     "untaught",
     "unused",
     "weightless_flows",

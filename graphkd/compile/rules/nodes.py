@@ -23,6 +23,7 @@ from graphkd.graph import (
     Vertex,
     above,
     blueprint_of,
+    edges_into,
     edges_out_of,
     owner_of,
     problem,
@@ -117,23 +118,25 @@ def unused(graph: Graph) -> Iterator[Problem]:
 
 
 def unfitted(graph: Graph) -> Iterator[Problem]:
-    """What must be fitted is so before a phase reads it."""
+    """What must be fitted is so before a phase reads it, and by an earlier one."""
     if not is_whole(graph):
         return
     waiting = {e.name for e in vertices(graph) if getattr(e.component, "fits", False)}
     phases = phases_of(blueprint_of(graph))
     ever = {name for phase in phases for name in phase.fit}
     for phase in phases:
-        waiting -= set(phase.fit)
-        read = above(graph, (*alive_losses(graph, phase), *phase.fit))
-        for name in sorted(waiting & read):
-            waiting.remove(name)
-            said = "before any phase fits it" if name in ever else "and no phase fits it"
+        fitted = {name for name in phase.fit if name in graph}
+        shown = above(graph, [source for name in fitted for source, _ in edges_into(graph, name)])
+        read = shown | above(graph, alive_losses(graph, phase))
+        for name in sorted(read & waiting - fitted | shown & fitted):
+            said = " before any phase fits it" if name in ever else " and no phase fits it"
             text = (
-                f"node '{name}': it is read in phase '{phase.name}' {said}; "
+                f"node '{name}': it is read in phase '{phase.name}'"
+                f"{', which fits it' if name in fitted else said}; "
                 f"write a phase with fit: [{name}] before '{phase.name}'"
             )
             yield problem(graph, text, vertex(graph, name).where)
+        waiting -= fitted | read
 
 
 def deliver(graph: Graph) -> Iterator[Problem]:
@@ -150,8 +153,17 @@ def deliver(graph: Graph) -> Iterator[Problem]:
         text = f"several students ({names}); say which to hand back: deliver: {handed[0]}"
         yield problem(graph, text, ("nodes",))
     for index, name in enumerate(blueprint.deliver):
-        if name in blueprint.nodes and vertex(graph, name).kind != "model":
-            models = ", ".join(each.name for each in vertices(graph, "model"))
-            text = f"deliver: '{name}' is a {vertex(graph, name).kind}, not a model"
-            hint = f" (has {models})" if models else ""
-            yield problem(graph, text + hint, ("deliver", index))
+        text = _undelivered(vertex(graph, name)) if name in blueprint.nodes else ""
+        if text:
+            models = [each.name for each in vertices(graph) if not _undelivered(each)]
+            hint = f" (has {', '.join(models)})" if models else ""
+            yield problem(graph, f"deliver: '{name}' is {text}{hint}", ("deliver", index))
+
+
+def _undelivered(each: Vertex) -> str:
+    """Say what a vertex is that cannot be handed back; empty for one that can."""
+    if each.kind != "model":
+        return f"a {each.kind}, not a model"
+    if getattr(each.component, "deliverable", True):
+        return ""
+    return f"a {name_of(each.component)}, made of other nodes' stages, and cannot be handed back"
