@@ -44,6 +44,8 @@ class HybridAssistant:
     ports: ClassVar = (Port("early", "b c h w | b n d"),)
     learns: ClassVar[bool] = True
     delivered: ClassVar[bool] = False
+    # its stages are other nodes' own
+    deliverable: ClassVar[bool] = False
 
     @property
     def advances(self) -> bool:

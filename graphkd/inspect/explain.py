@@ -46,15 +46,15 @@ def explain(schedule: Schedule) -> str:
     """Write the schedule as text: one table for each phase.
 
     FLOPs and bytes of activations are those of one sample's forward. Parameters are counted where
-    they belong, not where they are borrowed.
+    they belong, or at the first call of a node that runs by calls alone.
     """
     stream = io.StringIO()
     console = Console(file=stream, width=WIDTH, color_system=None, highlight=False, markup=False)
     for plan in schedule.phases:
-        rows = _rows(plan)
-        console.print(_title(schedule, plan), soft_wrap=True)
+        rows = rows_of(plan)
+        console.print(phase_title(schedule, plan), soft_wrap=True)
         console.print(_table(rows))
-        for line in (*fused_lines(plan), _total(plan, rows)):
+        for line in (*fused_lines(plan), total_line(plan, rows)):
             console.print(line, soft_wrap=True)
         console.print()
     return "\n".join(line.rstrip() for line in stream.getvalue().rstrip().splitlines())
@@ -66,9 +66,9 @@ def plan_data(schedule: Schedule) -> list[dict[str, Any]]:
         {
             "phase": plan.name,
             "trained": list(plan.trained),
-            "instructions": _rows(plan),
+            "instructions": rows_of(plan),
             "unfused": unfused(plan),
-            **_sums(_rows(plan)),
+            **_sums(rows_of(plan)),
         }
         for plan in schedule.phases
     ]
@@ -85,7 +85,8 @@ def _table(rows: list[Row]) -> Table:
     return table
 
 
-def _title(schedule: Schedule, plan: PhasePlan) -> str:
+def phase_title(schedule: Schedule, plan: PhasePlan) -> str:
+    """Say in one line what a phase is: its length, its batches, its recipe."""
     recipe = plan.recipe
     without = f"; without {', '.join(schedule.without)}" if schedule.without else ""
     if plan.phase.fit and not plan.phase.train:
@@ -97,8 +98,21 @@ def _title(schedule: Schedule, plan: PhasePlan) -> str:
     return one_line(f"phase '{plan.name}': {said}{without}")
 
 
-def _rows(plan: PhasePlan) -> list[Row]:
-    return [_row(plan, each) for each in plan.instructions]
+def rows_of(plan: PhasePlan) -> list[Row]:
+    """Return a row for each instruction, with the keys `WORDS` and `NUMBERS`."""
+    first = _first_calls(plan)
+    rows = [_row(plan, each) for each in plan.instructions]
+    for each, row in zip(plan.instructions, rows, strict=True):
+        if isinstance(each, Forward) and first.get(each.module) == each.node:
+            row["parameters"] = vertex(plan.graph, each.module).cost.parameters
+    return rows
+
+
+def _first_calls(plan: PhasePlan) -> dict[str, str]:
+    """Name the first call of each module whose own node does not run in the phase."""
+    forwards = [each for each in plan.instructions if isinstance(each, Forward)]
+    run = {each.node for each in forwards}
+    return {each.module: each.node for each in reversed(forwards) if each.module not in run}
 
 
 def _row(plan: PhasePlan, each: Instruction) -> Row:
@@ -181,7 +195,8 @@ def _sums(rows: list[Row]) -> dict[str, int]:
     return {column: sum(row[column] for row in rows) for column in NUMBERS}
 
 
-def _total(plan: PhasePlan, rows: list[Row]) -> str:
+def total_line(plan: PhasePlan, rows: list[Row]) -> str:
+    """Say in one line what the instructions of a phase cost together."""
     parameters, flops, size = _sums(rows).values()
     batch = plan.data.batch_size
     return (

@@ -70,8 +70,15 @@ def picture(graph: Graph) -> tuple[list[Box], list[Arrow]]:
         _arrow(graph, source, each, edge)
         for each in vertices(graph)
         for source, edge in edges_into(graph, each.name)
+        if not _is_read(graph, source, each, edge)
     ]
     return boxes, arrows
+
+
+def _is_read(graph: Graph, source: str, each: Vertex, edge: Edge) -> bool:
+    """Say whether an arrow for weights would lie beside one for the tap that the field reads."""
+    read = {(name, one.port) for name, one in edges_into(graph, each.name, "signal")}
+    return edge.kind == "weights" and (source, edge.port) in read
 
 
 def _box(graph: Graph, each: Vertex, course: Course) -> Box:
@@ -80,7 +87,7 @@ def _box(graph: Graph, each: Vertex, course: Course) -> Box:
     if each.kind == "loss":
         flow = flow_of(graph, each)
         notes = [flow.name, *_settings(each.component), size, *_limits(flow, course.when(each))]
-        return _made(each, what, _weight(flow.weight), notes)
+        return _made(each, what, weight_of(flow.weight), notes)
     if each.kind == "data":
         return _made(each, "data", "", [what])
     if each.flow is not None or each.kind == "convert":
@@ -105,7 +112,8 @@ def _settings(component: Any) -> Iterator[str]:
             yield f"{key} {value:g}" if isinstance(value, float) else f"{key} {value}"
 
 
-def _weight(weight: float | Ramp) -> str:
+def weight_of(weight: float | Ramp) -> str:
+    """Say a flow's weight: `x 0.9`, `x 0 to 1 in 2 epochs`; empty for 1."""
     if isinstance(weight, Ramp):
         return f"x {weight.start:g} to {weight.end:g} in {weight.epochs:g} epochs"
     return "" if weight == 1 else f"x {weight:g}"
@@ -120,7 +128,9 @@ def _limits(flow: Flow, when: str) -> Iterator[str]:
 
 
 def _borrowed(graph: Graph, each: Vertex) -> Iterator[str]:
-    for source, edge in edges_into(graph, each.name, "weights"):
+    fields = list(attrs.fields_dict(type(each.component)))
+    lent = edges_into(graph, each.name, "weights")
+    for source, edge in sorted(lent, key=lambda pair: fields.index(pair[1].tap)):
         yield f"{edge.tap} {getattr(each.component, edge.tap, source)}"
 
 

@@ -4,6 +4,7 @@ import json
 
 import pytest
 
+from graphkd.blueprint import load
 from graphkd.compile import compile_blueprint
 from graphkd.inspect import explain, plan_data
 from graphkd.inspect.amount import counted, short
@@ -40,6 +41,14 @@ def test_a_call_borrows_its_parameters(large):
     found = rows(plan)
     assert found["Forward", "student"]["parameters"] == 275
     assert found["Forward", "again (with student's weights)"]["parameters"] == 0
+
+
+def test_parameters_of_a_model_that_runs_by_calls_alone_are_counted_once():
+    look, survey, _ = plan_data(compile_blueprint(load("tcs")))
+    own = rows(survey)["Forward", "teacher (no gradient, stops early)"]["parameters"]
+    assert rows(look)["Forward", "one (with teacher's weights)"]["parameters"] == own > 0
+    assert rows(look)["Forward", "two (with teacher's weights)"]["parameters"] == 0
+    assert look["parameters"] == own
 
 
 def test_plan_is_plain_data(large):

@@ -101,3 +101,14 @@ def test_the_student_alone_is_handed_back(tmp_path):
     session = open_run(tmp_path / "run")
     plain = session.parts["student"].deliverable().state_dict()
     assert set(load_file(tmp_path / "run" / "student.safetensors")) == set(plain)
+
+
+def test_an_assistant_cannot_be_handed_back():
+    text = shipped()["tas"].read_text() + "deliver: assistant\n"
+    with pytest.raises(BlueprintError) as caught:
+        compile_blueprint(loads(text, name="t.yaml"))
+    line = text.count("\n")
+    assert str(caught.value) == (
+        f"t.yaml:{line}:10: deliver: 'assistant' is a hybrid_assistant, made of other nodes' "
+        "stages, and cannot be handed back (has teacher, student)"
+    )
