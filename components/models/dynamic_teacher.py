@@ -86,7 +86,7 @@ class DynamicTeacher:
                 teacher has widened it.
         """
         from graphkd.components.models.tap_network import TapNetwork
-        from graphkd.components.models.widening import Widening, widen
+        from graphkd.components.models.wide.widening import Widening, widen
         from graphkd.errors import ComponentError
 
         student = site.modules["of"]

@@ -11,9 +11,9 @@ from torch import nn
 from torch.nn.modules.batchnorm import _BatchNorm
 from torchvision.models import VisionTransformer
 
-from graphkd.components.models.branched_conv import BranchedConv2d
-from graphkd.components.models.shared_tensor import Spread, tile, tile_shape
-from graphkd.components.models.wide_layers import Widths, spreads
+from graphkd.components.models.wide.branched_conv import BranchedConv2d
+from graphkd.components.models.wide.layers import Widths, spreads
+from graphkd.components.models.wide.shared_tensor import Spread, tile, tile_shape
 
 Plan = Mapping[str, Mapping[str, Spread]]
 

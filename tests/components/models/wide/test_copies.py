@@ -7,8 +7,8 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from graphkd.components.models.copies import Torn, broadcast, joined, narrowed, through_view
-from graphkd.components.models.shared_tensor import tile
+from graphkd.components.models.wide.copies import Torn, broadcast, joined, narrowed, through_view
+from graphkd.components.models.wide.shared_tensor import tile
 
 SIZES = st.lists(st.integers(1, 4), min_size=1, max_size=4)
 

@@ -7,9 +7,9 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from graphkd.components.models import copies_moves as moves
-from graphkd.components.models import copies_sums as sums
-from graphkd.components.models.copies import Copies, Torn
+from graphkd.components.models.wide import copies_moves as moves
+from graphkd.components.models.wide import copies_sums as sums
+from graphkd.components.models.wide.copies import Copies, Torn
 
 
 def _table(*entries: tuple[moves.Rule, str]) -> dict[str, moves.Rule]:

@@ -10,8 +10,8 @@ import torch
 from torch import Tensor, nn
 
 from graphkd.component import ImageSpec
-from graphkd.components.models.shared_tensor import tile
-from graphkd.components.models.wide_layers import NORMS, Widths
+from graphkd.components.models.wide.layers import NORMS, Widths
+from graphkd.components.models.wide.shared_tensor import tile
 from graphkd.errors import ComponentError
 
 # copies with noise of 1e-6 differ by 2e-5 to 2e-4; a layer that mixes them up, by about 1

@@ -8,10 +8,10 @@ import pytest
 import torch
 from torch import nn
 
-from graphkd.components.models.branched_conv import BranchedConv2d
-from graphkd.components.models.shared_tensor import share_layer, tile
-from graphkd.components.models.wide_layers import Widths, widths
-from graphkd.components.models.wide_model import plan, widen_modules
+from graphkd.components.models.wide.branched_conv import BranchedConv2d
+from graphkd.components.models.wide.layers import Widths, widths
+from graphkd.components.models.wide.model import plan, widen_modules
+from graphkd.components.models.wide.shared_tensor import share_layer, tile
 
 
 def pair(layer, width, *, copies, noise=0.0):

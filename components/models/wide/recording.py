@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves, tree_map_only
 
-from graphkd.components.models.copies_rules import is_composite, name_of
+from graphkd.components.models.wide.copies_rules import is_composite, name_of
 
 # where elements lie in memory differs between widths: these are no steps
 LAYOUT = frozenset(("clone", "contiguous", "detach", "alias", "_to_copy", "lift_fresh"))

@@ -8,7 +8,7 @@ from typing import Any
 import attrs
 from torch import Tensor
 
-from graphkd.components.models.copies import Copies, Torn, broadcast, joined, through_view
+from graphkd.components.models.wide.copies import Copies, Torn, broadcast, joined, through_view
 
 
 @attrs.frozen

@@ -10,17 +10,17 @@ import torch
 from torch import Tensor, nn
 from torch.nn.utils import parametrize
 
-from graphkd.components.models.branched_conv import BranchedConv2d, branchable
-from graphkd.components.models.copies import Copies
-from graphkd.components.models.lockstep import Follow
-from graphkd.components.models.recording import Record, shadow
-from graphkd.components.models.respread import Respread
-from graphkd.components.models.shared_tensor import Part, Whole, share_layer
 from graphkd.components.models.tap_network import TapNetwork
-from graphkd.components.models.wide_check import check_equal
-from graphkd.components.models.wide_ends import find_ends
-from graphkd.components.models.wide_layers import Widths, cannot_widen, widths
-from graphkd.components.models.wide_model import Plan, empty_parameters, plan, widen_modules
+from graphkd.components.models.wide.branched_conv import BranchedConv2d, branchable
+from graphkd.components.models.wide.check import check_equal
+from graphkd.components.models.wide.copies import Copies
+from graphkd.components.models.wide.ends import find_ends
+from graphkd.components.models.wide.layers import Widths, cannot_widen, widths
+from graphkd.components.models.wide.lockstep import Follow
+from graphkd.components.models.wide.model import Plan, empty_parameters, plan, widen_modules
+from graphkd.components.models.wide.recording import Record, shadow
+from graphkd.components.models.wide.respread import Respread
+from graphkd.components.models.wide.shared_tensor import Part, Whole, share_layer
 from graphkd.errors import ComponentError
 
 

@@ -7,7 +7,7 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from graphkd.components.models.branched_conv import BranchedConv2d, branchable, frequency_prior
+from graphkd.components.models.wide.branched_conv import BranchedConv2d, branchable, frequency_prior
 
 
 def conv(*, depthwise=False, bias=True):

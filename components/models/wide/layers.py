@@ -11,8 +11,8 @@ from timm.models.swin_transformer import PatchMerging, WindowAttention
 from torch import nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
-from graphkd.components.models.branched_conv import BranchedConv2d
-from graphkd.components.models.shared_tensor import Spread
+from graphkd.components.models.wide.branched_conv import BranchedConv2d
+from graphkd.components.models.wide.shared_tensor import Spread
 from graphkd.errors import ComponentError
 
 NORMS = (

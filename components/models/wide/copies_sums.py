@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from graphkd.components.models.copies import Axes, Copies, Torn, broadcast
-from graphkd.components.models.copies_moves import Step, untouched
+from graphkd.components.models.wide.copies import Axes, Copies, Torn, broadcast
+from graphkd.components.models.wide.copies_moves import Step, untouched
 
 OTHER_ORDER = "its input's channels are not copies in the order that its weight expects"
 

@@ -7,8 +7,8 @@ from torch import Tensor, nn
 from torch.nn.utils import parametrize
 
 from graphkd.component.lent import Lent
-from graphkd.components.models.shared_tensor import Part, tile
 from graphkd.components.models.tap_network import TapNetwork
+from graphkd.components.models.wide.shared_tensor import Part, tile
 
 _STATISTICS = ("running_mean", "running_var", "num_batches_tracked")
 

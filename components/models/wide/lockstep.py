@@ -7,10 +7,11 @@ from typing import Any
 
 from torch import Tensor, nn
 
-from graphkd.components.models.copies import Copies, Torn, narrowed
-from graphkd.components.models.copies_moves import Step
-from graphkd.components.models.copies_rules import SIZED, follow, name_of
-from graphkd.components.models.recording import (
+from graphkd.components.models.wide.copies import Copies, Torn, narrowed
+from graphkd.components.models.wide.copies_moves import Step
+from graphkd.components.models.wide.copies_rules import SIZED, follow, name_of
+from graphkd.components.models.wide.layers import cannot_widen
+from graphkd.components.models.wide.recording import (
     LAYOUT,
     Call,
     Record,
@@ -18,7 +19,6 @@ from graphkd.components.models.recording import (
     numbers_of,
     tensors,
 )
-from graphkd.components.models.wide_layers import cannot_widen
 
 
 class Follow(Watching):  # type: ignore[no-untyped-call]

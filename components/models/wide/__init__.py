@@ -1,0 +1,1 @@
+"""How a dynamic teacher is made of its student: wider layers, shared tensors, branches."""
