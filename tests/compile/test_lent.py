@@ -229,3 +229,15 @@ def test_a_call_of_a_borrower_sleeps_with_it():
     assert taught == [["flow1", "flow2", "flow3"], ["flow2"]]
     # a call is not measured, so that it does not run
     assert schedule.evaluation.graph.graph["sinks"] == ("student", "wide")
+
+
+def test_a_fit_on_what_no_phase_has_trained_is_refused():
+    phases = PHASES.replace("phases: [", "phases: [{name: survey, fit: [centres]}, ")
+    flow = "{from: centres, to: student.embedding, loss: mse, via: linear, phases: [learn]}"
+    text = f"{HEAD}{FITTED}flows:\n  - {TEACH}\n  - {LEARN}\n  - {flow}\n{phases}"
+    with pytest.raises(BlueprintError) as caught:
+        compile_blueprint(loads(text, name="t.yaml"))
+    assert [str(each) for each in caught.value.problems] == [
+        "t.yaml:4:12: teacher 'teacher' is read in phase 'survey' before any phase trains it; "
+        "move a phase with train: [teacher] before it, or write weights: FILE.safetensors"
+    ]

@@ -73,7 +73,7 @@ def _ever_learning(graph: Graph) -> frozenset[str]:
 
 
 def ignorant_sources(graph: Graph) -> Iterator[Problem]:
-    """What teaches has weights of its own, or learnt before, or learns at the same time."""
+    """What teaches or is fitted on has weights, or learnt before, or learns at the same time."""
     if not is_whole(graph):
         return
     known = {each.name for each in vertices(graph, "model") if _has_weights(each)}
@@ -86,18 +86,30 @@ def ignorant_sources(graph: Graph) -> Iterator[Problem]:
             for name in sorted(owners - known - told):
                 told.add(name)
                 yield _ignorant(graph, vertex(graph, name), phase, later=name in ever)
+        for name in sorted(_fitted_on(graph, phase) - known - told):
+            told.add(name)
+            yield _ignorant(graph, vertex(graph, name), phase, later=name in ever, does="is read")
 
 
-def _ignorant(graph: Graph, each: Vertex, phase: Phase, *, later: bool) -> Problem:
+def _fitted_on(graph: Graph, phase: Phase) -> set[str]:
+    """Name the models that the fits of a phase read, but for those that are there to learn."""
+    read = {owner_of(graph, name) for name in above(graph, phase.fit, "signal", "weights")}
+    models = {each.name: each.component for each in vertices(graph, "model")}
+    return {name for name in read & models.keys() if not getattr(models[name], "learns", False)}
+
+
+def _ignorant(
+    graph: Graph, each: Vertex, phase: Phase, *, later: bool, does: str = "teaches"
+) -> Problem:
     who = f"{name_of(each.component)} '{each.name}'"
     if later:
         text = (
-            f"{who} teaches in phase '{phase.name}' before any phase trains it; "
+            f"{who} {does} in phase '{phase.name}' before any phase trains it; "
             f"move a phase with train: [{each.name}] before it, or write weights: FILE.safetensors"
         )
     else:
         text = (
-            f"{who} teaches, but has neither weights nor a phase that trains it; "
+            f"{who} {does}, but has neither weights nor a phase that trains it; "
             f"write weights: FILE.safetensors, or a phase with train: [{each.name}]"
         )
     return problem(graph, text, each.where)
