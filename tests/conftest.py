@@ -3,10 +3,15 @@
 import os
 from typing import ClassVar
 
+import hypothesis
 import torch
 from torch import nn
 
 from graphkd.component import register_model
+
+# how long an example takes depends on what else the machine does
+hypothesis.settings.register_profile("graphkd", deadline=None)
+hypothesis.settings.load_profile("graphkd")
 
 torch.set_num_threads(1)
 if not torch.cuda.is_available():
