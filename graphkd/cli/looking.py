@@ -79,12 +79,16 @@ def explain(
 
 
 _FORMATS = {
+    ".html": "html",
+    ".htm": "html",
     ".svg": "svg",
     ".mmd": "mermaid",
     ".mermaid": "mermaid",
     ".md": "mermaid",
     ".dot": "dot",
     ".gv": "dot",
+    # a file that is called anything
+    "": "html",
 }
 
 
@@ -93,28 +97,54 @@ def render(
     /,
     *overrides: str,
     format: Annotated[
-        Literal["svg", "mermaid", "dot"] | None,
-        Parameter(help="By default what --out ends in (.svg, .mmd, .md, .dot, .gv), else mermaid."),
+        Literal["html", "svg", "mermaid", "dot"] | None,
+        Parameter(
+            help="By default what --out ends in (.html, .svg, .mmd, .md, .dot, .gv), html when it "
+            "has no ending, mermaid without --out."
+        ),
+    ] = None,
+    view: Annotated[
+        str | None,
+        Parameter(
+            help="What an HTML page shows first: knowledge (who teaches whom), dataflow (what is "
+            "computed from what) or schedule (what runs when)."
+        ),
     ] = None,
     out: Out = None,
     force: Force = False,
     plugin: Plugin = None,
 ) -> None:
-    """Draw the graph of a blueprint, as a picture or as Mermaid or DOT text."""
-    suffix = out.suffix.lower() if out is not None else ".mmd"
+    """Draw a blueprint: a page to look around in, a picture, or Mermaid or DOT text."""
+    suffix = out.suffix.lower() if out is not None else ".html" if view else ".mmd"
     if format is None and suffix not in _FORMATS:
-        hint = did_you_mean(suffix, _FORMATS)
+        hint = did_you_mean(suffix, filter(None, _FORMATS))
         raise mistake(f"--out {out}: no picture format ends in '{suffix}'{hint}")
+    chosen = format or _FORMATS[suffix]
+    _check_view(view, chosen)
     blueprint = load_with(file, overrides, plugin)
     from graphkd import inspect
     from graphkd.compile import compile_blueprint
 
+    schedule = compile_blueprint(blueprint)
     draw = {"svg": inspect.svg, "mermaid": inspect.mermaid, "dot": inspect.dot}
-    chosen = format or _FORMATS[suffix]
-    drawn = draw[chosen](compile_blueprint(blueprint).graph)
+    if chosen == "html":
+        drawn = inspect.page(schedule, view=view or _VIEWS[0])
+    else:
+        drawn = draw[chosen](schedule.graph)
     if chosen == "mermaid" and suffix == ".md":
         drawn = f"```mermaid\n{drawn}\n```"
     write_or_print(drawn, out, force=force)
+
+
+_VIEWS = ("knowledge", "dataflow", "schedule")
+
+
+def _check_view(view: str | None, format: str) -> None:
+    """Refuse a view that there is not, and one of a format without views."""
+    if view is not None and view not in _VIEWS:
+        raise mistake(f"--view {view}: no such view{did_you_mean(view, _VIEWS)}")
+    if view is not None and format != "html":
+        raise mistake(f"--view {view}: {format} has no views; write --format html")
 
 
 def diff(one: File, other: File, /, *, plugin: Plugin = None, as_json: Json = False) -> None:

@@ -69,3 +69,23 @@ def style_sheet() -> str:
     dark = _COLOURS.substitute(_DARK)
     parts = (_FORMS, _COLOURS.substitute(_LIGHT), "@media (prefers-color-scheme:dark){", dark, "}")
     return "".join(parts).replace("\n", "")
+
+
+def themed_sheet() -> str:
+    """Write the rules for a page whose reader chooses: `data-theme` of the root is light or dark.
+
+    The page may use the colours too, as `var(--blue)`.
+    """
+    light, dark = (
+        "".join(f"--{name}:{colour};" for name, colour in each.items()) for each in (_LIGHT, _DARK)
+    )
+    names = {name: f"var(--{name})" for name in _LIGHT}
+    parts = (
+        f":root{{color-scheme:light;{light}}}",
+        f":root[data-theme=dark]{{color-scheme:dark;{dark}}}",
+        "@media (prefers-color-scheme:dark){",
+        f":root:not([data-theme=light]){{color-scheme:dark;{dark}}}}}",
+        _FORMS,
+        _COLOURS.substitute(names),
+    )
+    return "".join(parts).replace("\n", "")

@@ -26,11 +26,13 @@ class Route:
         kind: `signal`, `knowledge`, `gradient`, `weights`, or `depth` from one tap to the next.
         points: start, start of the curve, its two control points, its end, end.
         inner: whether it stays within a lane.
+        wire: the arrow; None for what only joins the taps of a lane.
     """
 
     kind: str
     points: tuple[Point, Point, Point, Point, Point, Point]
     inner: bool = False
+    wire: Wire | None = None
 
     def backwards(self) -> Route:
         """Return the same way from its end to its start."""
@@ -82,7 +84,7 @@ class _Router:
         left, right = (start[0], end[0]) if inner else self._channel(source, target)
         middle = (left + right) / 2
         curve = ((left, start[1]), (middle, start[1]), (middle, end[1]), (right, end[1]))
-        made = Route(wire.kind, (start, *curve, end), inner=inner)
+        made = Route(wire.kind, (start, *curve, end), inner=inner, wire=wire)
         return made.backwards() if wire.kind == "gradient" else made
 
     def _channel(self, source: Spot, target: Spot) -> tuple[float, float]:
@@ -111,7 +113,7 @@ class _Router:
         left = self.layout.channels[0][1]
         bulge = left - min(34.0, 14.0 + abs(first[1] - second[1]) / 12)
         curve = ((left, first[1]), (bulge, first[1]), (bulge, second[1]), (left, second[1]))
-        return Route(wire.kind, (first, *curve, second))
+        return Route(wire.kind, (first, *curve, second), wire=wire)
 
     def _side(self, spot: Spot) -> Point:
         lane = self.layout.lanes.get(spot[0])

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator
-from xml.sax.saxutils import escape
+from collections.abc import Callable, Collection, Iterable, Iterator
 
 from graphkd.compile.phases import delivered
 from graphkd.graph import Graph, blueprint_of
-from graphkd.inspect.arrangement import Arrangement, Chip, Lane, Objective
+from graphkd.inspect.arrangement import Arrangement, Chip, Lane, Objective, Spot, Wire
 from graphkd.inspect.lanes import arrange
 from graphkd.inspect.layout import LINE, MARGIN, PAD, Layout, Rect, lay_out, objective_lines
 from graphkd.inspect.look import style_sheet
 from graphkd.inspect.picture import Box
-from graphkd.inspect.routes import Point, Route, routes
-from graphkd.inspect.text import NOTE, TITLE, clip, one_line, text_width
+from graphkd.inspect.routes import Route, routes
+from graphkd.inspect.shapes import bar, box, escaped, head, pairs, small, text
+from graphkd.inspect.text import NOTE, TITLE, text_width
+
+Mark = Callable[[Spot | Wire, list[str]], Iterable[str]]
+"""Takes a box, a tap or an arrow, with the lines that draw it, and returns lines."""
 
 _LEGEND = {
     "signal": "input",
@@ -21,6 +24,11 @@ _LEGEND = {
     "gradient": "gradient into the learner",
     "weights": "shared weights",
 }
+
+
+def unmarked(_: Spot | Wire, lines: list[str]) -> Iterable[str]:
+    """Leave the lines as they are."""
+    return lines
 
 
 def svg(graph: Graph) -> str:
@@ -36,6 +44,17 @@ def svg(graph: Graph) -> str:
     Returns:
         One `svg` element; the same text for the same graph.
     """
+    return drawing(graph, style=style_sheet())
+
+
+def drawing(graph: Graph, *, style: str, mark: Mark = unmarked) -> str:
+    """Draw a graph as `svg` does.
+
+    Args:
+        graph: inferred.
+        style: style sheet inside the picture; empty where the page around it has one.
+        mark: says of boxes, taps and arrows which they are.
+    """
     plan = arrange(graph)
     layout = lay_out(plan)
     blueprint = blueprint_of(graph)
@@ -45,120 +64,84 @@ def svg(graph: Graph) -> str:
     lines = [
         f'<svg xmlns="http://www.w3.org/2000/svg" class="graphkd" role="img" '
         f'width="{width}" height="{height}" viewBox="0 0 {width} {height}">',
-        f"<title>{_escaped(blueprint.blueprint)}</title>",
-        f"<style>{style_sheet()}</style>",
+        f"<title>{escaped(blueprint.blueprint)}</title>",
+        f"<style>{style}</style>" if style else "",
         f'<rect class="paper" width="{width}" height="{height}"/>',
-        _text(MARGIN, 36, blueprint.blueprint, 17, room, "name"),
-        _text(MARGIN, 56, blueprint.about, NOTE, room),
+        text(MARGIN, 36, blueprint.blueprint, 17, room, "name"),
+        text(MARGIN, 56, blueprint.about, NOTE, room),
         *(_frame(rect, title) for title, rect in layout.groups.items()),
-        *(line for lane in plan.lanes for line in _lane(lane, layout, handed)),
-        *_arrows(routes(plan, layout)),
-        *(line for lane in plan.lanes for each in lane.chips for line in _chip(each, layout)),
-        *_data(plan, layout),
-        *(line for each in plan.objectives for line in _objective(each, layout)),
+        *(line for lane in plan.lanes for line in mark(*_lane(lane, layout, handed))),
+        *_arrows(routes(plan, layout), mark),
+        *(line for lane in plan.lanes for c in lane.chips for line in mark(*_chip(c, layout))),
+        *(line for each in _data(plan, layout) for line in mark(*each)),
+        *(line for each in plan.objectives for line in mark(*_objective(each, layout))),
         *_legend(plan, layout),
         "</svg>",
     ]
     return "\n".join(line for line in lines if line)
 
 
-def _escaped(text: str) -> str:
-    return escape(one_line(text))
-
-
-def _text(x: float, y: float, text: str, size: float, room: float, look: str = "") -> str:
-    """Write a text, shortened to its room; the whole text shows under the mouse."""
-    shown = clip(one_line(text), size, room)
-    whole = "" if shown == one_line(text) else f"<title>{_escaped(text)}</title>"
-    named = f' class="{look}"' if look else ""
-    return f'<text x="{x:g}" y="{y:g}"{named}>{_escaped(shown)}{whole}</text>' if shown else ""
-
-
-def _box(rect: Rect, look: str, corner: int) -> str:
-    sizes = f'width="{rect.width:.1f}" height="{rect.height:.1f}" rx="{corner}"'
-    return f'<rect class="{look}" x="{rect.x:.1f}" y="{rect.y:.1f}" {sizes}/>'
-
-
-def _head(rect: Rect, box: Box) -> list[str]:
-    """Write a title at the left, and what is said of it at the right in at most half the room."""
-    room = rect.width - 2 * PAD
-    taken = min(text_width(box.aside, NOTE) + PAD, room / 2) if box.aside else 0.0
-    left = text_width(clip(box.title, TITLE, room - taken), TITLE) + PAD
-    return [
-        _text(rect.x + PAD, rect.y + 20, box.title, TITLE, room - taken, "title"),
-        _text(rect.right - PAD, rect.y + 20, box.aside, NOTE, room - left, "aside"),
-    ]
-
-
-def _lane(lane: Lane, layout: Layout, handed: Collection[str]) -> list[str]:
-    rect, box = layout.lanes[lane.box.name], lane.box
-    look = "frozen" if box.aside == "frozen" else "trained"
-    look = "delivered" if box.name in handed else look if box.kind == "model" else "other"
+def _lane(lane: Lane, layout: Layout, handed: Collection[str]) -> tuple[Spot, list[str]]:
+    rect, said = layout.lanes[lane.box.name], lane.box
     x, room = rect.x + PAD, rect.width - 2 * PAD
-    return [
-        _box(rect, f"frame lane {look}", 12),
-        *_head(rect, box),
-        _text(x, rect.y + 20 + LINE, " · ".join(box.notes), NOTE, room),
+    return (said.name, ""), [
+        box(rect, f"frame lane {look_of(said, handed)}", 12),
+        *head(rect, said),
+        text(x, rect.y + 20 + LINE, " · ".join(said.notes), NOTE, room),
     ]
 
 
-def _bar(rect: Rect, look: str) -> str:
-    sizes = f'width="3" height="{rect.height:.1f}"'
-    return f'<rect class="{look}" x="{rect.x:.1f}" y="{rect.y:.1f}" {sizes}/>'
+def look_of(said: Box, handed: Collection[str]) -> str:
+    """Say how a node is drawn: `delivered`, `frozen`, `trained`, or `other` for what is no model.
+
+    Args:
+        said: the node.
+        handed: names of the nodes that are handed back.
+    """
+    if said.name in handed:
+        return "delivered"
+    if said.kind != "model":
+        return "other"
+    return "frozen" if said.aside == "frozen" else "trained"
 
 
-def _small(rect: Rect, look: str, title: str, note: str) -> list[str]:
-    x, room = rect.x + 10, rect.width - 14
-    return [
-        _box(rect, "box", 6),
-        _bar(rect, look),
-        _text(x, rect.y + (15 if note else 22), title, TITLE, room, "title"),
-        _text(x, rect.y + 29, note, NOTE, room),
-    ]
-
-
-def _chip(chip: Chip, layout: Layout) -> list[str]:
+def _chip(chip: Chip, layout: Layout) -> tuple[Spot, list[str]]:
     look = "projector" if chip.depth else "tap"
-    return _small(layout.chips[chip.spot], look, chip.title, chip.note)
+    return chip.spot, small(layout.chips[chip.spot], look, chip.title, chip.note)
 
 
-def _data(plan: Arrangement, layout: Layout) -> list[str]:
-    return [
-        line
-        for spot, note in plan.data.items()
-        for line in _small(layout.data[spot], "tap", spot[1], note)
-    ]
+def _data(plan: Arrangement, layout: Layout) -> Iterator[tuple[Spot, list[str]]]:
+    for spot, note in plan.data.items():
+        yield spot, small(layout.data[spot], "tap", spot[1], note)
 
 
-def _objective(each: Objective, layout: Layout) -> list[str]:
+def _objective(each: Objective, layout: Layout) -> tuple[Spot, list[str]]:
     rect = layout.objectives[each.box.name]
     x, room = rect.x + PAD, rect.width - 2 * PAD
     lines = [
-        _text(x, rect.y + 20 + LINE * index, line, NOTE, room)
+        text(x, rect.y + 20 + LINE * index, line, NOTE, room)
         for index, line in enumerate(objective_lines(each), start=1)
     ]
     look = "probes" if each.box.kind == "probe" else "objectives"
-    return [_box(rect, "box", 6), _bar(rect, look), *_head(rect, each.box), *lines]
+    spot = each.box.name, ""
+    return spot, [box(rect, "box", 6), bar(rect, look), *head(rect, each.box), *lines]
 
 
 def _frame(rect: Rect, title: str) -> str:
-    text = _text(rect.x + PAD, rect.y + 20, title, TITLE, rect.width - 2 * PAD, "title")
-    return _box(rect, f"frame {title.lower()}", 12) + text
+    said = text(rect.x + PAD, rect.y + 20, title, TITLE, rect.width - 2 * PAD, "title")
+    return box(rect, f"frame {title.lower()}", 12) + said
 
 
-def _arrows(found: list[Route]) -> Iterator[str]:
+def _arrows(found: list[Route], mark: Mark) -> Iterator[str]:
     """Draw all arrows; where two kinds cross, the upper stays apart from the lower."""
     for kind in ("depth", "weights", "signal", "gradient", "knowledge"):
         same = [route for route in found if route.kind == kind]
         for route in (each for each in same if not each.inner):
-            first, second, third, fourth = _pairs(route.points[1:5])
+            first, second, third, fourth = pairs(route.points[1:5])
             yield f'<path class="halo" d="M{first}C{second} {third} {fourth}"/>'
         for route in same:
-            yield from _arrow(route)
-
-
-def _pairs(points: Iterable[Point]) -> list[str]:
-    return [f"{x:.1f},{y:.1f}" for x, y in points]
+            lines = list(_arrow(route))
+            yield from mark(route.wire, lines) if route.wire else lines
 
 
 def _arrow(route: Route) -> Iterator[str]:
@@ -168,11 +151,11 @@ def _arrow(route: Route) -> Iterator[str]:
     look = "signal" if route.kind == "depth" else route.kind
     headless = route.kind == "weights"
     stop = (x, y) if headless else (x - 4 * ahead, y)
-    start, first, second, third, fourth, last = _pairs((*route.points[:5], stop))
+    start, first, second, third, fourth, last = pairs((*route.points[:5], stop))
     yield f'<path class="{look}" d="M{start}L{first}C{second} {third} {fourth}L{last}"/>'
     if not headless:
         back = x - 7 * ahead
-        corners = _pairs(((x, y), (back, y - 3.5), (back, y + 3.5)))
+        corners = pairs(((x, y), (back, y - 3.5), (back, y + 3.5)))
         yield f'<polygon class="{look}" points="{" ".join(corners)}"/>'
 
 
@@ -184,5 +167,5 @@ def _legend(plan: Arrangement, layout: Layout) -> Iterator[str]:
         if kind in drawn:
             points = ((x, y), (x, y), (x + 10, y), (x + 20, y), (x + 30, y), (x + 34, y))
             yield from _arrow(Route(kind, points))
-            yield _text(x + 42, y + 4, meaning, NOTE, 300)
+            yield text(x + 42, y + 4, meaning, NOTE, 300)
             x += 66 + text_width(meaning, NOTE)

@@ -5,6 +5,8 @@ import pytest
 from graphkd.cli import main
 
 START = {
+    "": "<!doctype html>",
+    ".html": "<!doctype html>",
     ".svg": "<svg ",
     ".SVG": "<svg ",
     ".mmd": "flowchart LR",
@@ -37,6 +39,12 @@ def test_format_can_be_said(tmp_path, capsys):
     assert "<svg " in capsys.readouterr().out
 
 
+@pytest.mark.parametrize("view", ["knowledge", "dataflow", "schedule"])
+def test_a_view_makes_a_page_that_shows_it_first(view, capsys):
+    assert render("--view", view) == 0
+    assert f'"first":"{view}"' in capsys.readouterr().out
+
+
 def test_mermaid_is_printed_by_default(capsys):
     assert render() == 0
     assert capsys.readouterr().out.startswith("flowchart LR\n")
@@ -48,7 +56,7 @@ def test_mermaid_is_printed_by_default(capsys):
         (
             ["--out", "graph.png"],
             "graphkd: --out graph.png: no picture format ends in '.png' "
-            "(has .svg, .mmd, .mermaid, .md, .dot, .gv)\n",
+            "(has .html, .htm, .svg, .mmd, .mermaid, .md, .dot, .gv)\n",
         ),
         (
             ["--out", "graph.svgz"],
@@ -56,7 +64,20 @@ def test_mermaid_is_printed_by_default(capsys):
         ),
         (
             ["--format", "png"],
-            'graphkd: Invalid value "png" for --format. Choose from: "svg", "mermaid", "dot".\n',
+            'graphkd: Invalid value "png" for --format. Choose from: "html", "svg", '
+            '"mermaid", "dot".\n',
+        ),
+        (
+            ["--view", "flow"],
+            "graphkd: --view flow: no such view; did you mean 'dataflow'?\n",
+        ),
+        (
+            ["--view", "x"],
+            "graphkd: --view x: no such view (has knowledge, dataflow, schedule)\n",
+        ),
+        (
+            ["--view", "dataflow", "--out", "graph.svg"],
+            "graphkd: --view dataflow: svg has no views; write --format html\n",
         ),
     ],
 )

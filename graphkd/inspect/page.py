@@ -1,0 +1,114 @@
+"""A blueprint as one page: who teaches whom, what is computed from what, what runs when.
+
+The page loads nothing: its drawings are made here, its script and style sheet stand in it. What a
+blueprint says reaches it as text alone, and its policy lets no other script run.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import json
+from collections.abc import Iterable, Mapping
+from html import escape
+from importlib.resources import files
+from string import Template
+
+from graphkd.compile.instructions import Schedule
+from graphkd.graph import Graph, edges_into, vertices
+from graphkd.inspect.arrangement import Spot, Wire
+from graphkd.inspect.look import themed_sheet
+from graphkd.inspect.page_facts import ids_of, page_facts
+from graphkd.inspect.page_knowledge import knowledge_drawing
+from graphkd.inspect.page_legend import legend
+from graphkd.inspect.page_schedule import schedule_tables
+from graphkd.inspect.svg import Mark, drawing
+from graphkd.inspect.text import one_line
+
+VIEWS = ("knowledge", "dataflow", "schedule")
+"""What a page shows, each on a tab of its own."""
+
+
+def page(schedule: Schedule, *, view: str = VIEWS[0]) -> str:
+    """Write the page of a compiled blueprint.
+
+    Args:
+        schedule: what is shown.
+        view: which of `VIEWS` is seen first.
+
+    Returns:
+        HTML that needs no network; the same for the same schedule.
+    """
+    ids = ids_of(schedule)
+    mark = _marking(schedule.graph, ids)
+    style = themed_sheet() + _resource("page.css")
+    script = _resource("page.js")
+    blueprint = schedule.blueprint
+    facts = {
+        "name": one_line(blueprint.blueprint),
+        "about": one_line(blueprint.about),
+        "first": view,
+        **page_facts(schedule, ids),
+    }
+    return Template(_resource("page.html")).substitute(
+        policy=_policy(script, style),
+        title=escape(one_line(blueprint.blueprint)),
+        style=style,
+        tabs="".join(_tab(each, chosen=each == view) for each in VIEWS),
+        phases="".join(_option(number, plan.name) for number, plan in enumerate(schedule.phases)),
+        knowledge=knowledge_drawing(schedule.graph, mark=mark),
+        dataflow=drawing(schedule.graph, style="", mark=mark),
+        schedule=schedule_tables(schedule, ids),
+        legend=legend(),
+        facts=_json(facts),
+        script=script,
+    )
+
+
+def _resource(name: str) -> str:
+    return files("graphkd.inspect").joinpath(name).read_text(encoding="utf-8")
+
+
+def _policy(script: str, style: str) -> str:
+    """Allow this script and this style sheet, and nothing else from anywhere."""
+    return (
+        f"default-src 'none'; script-src {_digest(script)}; style-src {_digest(style)}; "
+        "base-uri 'none'; form-action 'none'"
+    )
+
+
+def _digest(text: str) -> str:
+    return f"'sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()}'"
+
+
+def _json(value: object) -> str:
+    # so that nothing in it ends the element or begins a comment
+    return json.dumps(value, separators=(",", ":")).replace("<", "\\u003c")
+
+
+def _tab(view: str, *, chosen: bool) -> str:
+    said = "true" if chosen else "false"
+    return f'<button role="tab" data-view="{view}" aria-selected="{said}">{view}</button>'
+
+
+def _option(number: int, name: str) -> str:
+    return f'<option value="{number}">{escape(one_line(name))}</option>'
+
+
+def _marking(graph: Graph, ids: Mapping[str, str]) -> Mark:
+    """Say of each box, tap and arrow which vertex the script shows for it."""
+    lent = {name for each in vertices(graph) for name, _ in edges_into(graph, each.name, "weights")}
+    lent |= {each.name for each in vertices(graph) if edges_into(graph, each.name, "weights")}
+
+    def mark(thing: Spot | Wire, lines: list[str]) -> Iterable[str]:
+        if isinstance(thing, Wire):
+            ends = [ids[name] for name, _ in thing.ends]
+            # the second reads, borrows or compares
+            opened = f'<g class="arrow" data-of="{ends[1]}" data-ends="{" ".join(ends)}">'
+            return [opened, *lines, "</g>"]
+        name, tap = thing
+        looks = "part lent" if name in lent and not tap else "part"
+        tapped = f' data-tap="{escape(tap)}"' if tap else ""
+        return [f'<g class="{looks}" data-of="{ids[name]}"{tapped}>', *lines, "</g>"]
+
+    return mark
