@@ -28,7 +28,11 @@ PHASES = "phases: [{name: teach, train: [teacher]}, {name: learn, train: [studen
 @component("projector", "scaled_like")
 @attrs.frozen
 class ScaledLike:
-    """Multiply by the mean weight of another node's model."""
+    """Multiply by the mean weight of another node's model.
+
+    Attributes:
+        by: the node.
+    """
 
     ports: ClassVar = (Port("input", "b c"),)
     by: str = attrs.field(metadata={"reference": "node"})
@@ -44,7 +48,11 @@ class ScaledLike:
 @component("transform", "halved")
 @attrs.frozen
 class Halved:
-    """Half of a tap of another node."""
+    """Half of a tap of another node.
+
+    Attributes:
+        source: the tap.
+    """
 
     ports: ClassVar = (Port("source", "b d"),)
     source: str = attrs.field(metadata={"reference": "tap"})
@@ -154,7 +162,12 @@ def test_an_evaluation_measures_logits_that_mean_something():
 @component("model", "last_half")
 @attrs.frozen
 class LastHalf:
-    """A model made of a tap of one node and the classifier of another."""
+    """A model made of a tap of one node and the classifier of another.
+
+    Attributes:
+        early: the tap.
+        late: the node, and a stage that is not looked at.
+    """
 
     ports: ClassVar = (Port("early", "b c"),)
     learns: ClassVar[bool] = True

@@ -52,7 +52,11 @@ class Twin(nn.Module):
 @component("model", "twin")
 @attrs.frozen
 class TwinNode:
-    """The same parameters as another node's model."""
+    """The same parameters as another node's model.
+
+    Attributes:
+        of: the node.
+    """
 
     ports: ClassVar = (Port("input", "b c h w"),)
     learns: ClassVar[bool] = True

@@ -44,10 +44,6 @@ def _mistakes(data: Data, *, labelled: bool) -> Iterator[tuple[str, str]]:
         yield text, "batch_size"
     if data.labelled_only and not data.labels_per_class:
         yield "labelled_only leaves nothing out; write labels_per_class too", "labelled_only"
-    if data.mixup_share != 1.0 and not mixes:
-        yield "mixup_share takes part of nothing; write mixup or cutmix too", "mixup_share"
-    if data.augment_probability != 1.0 and not data.augment:
-        yield "augment_probability applies to nothing; write augment too", "augment_probability"
 
 
 def labels(graph: Graph) -> Iterator[Problem]:
