@@ -1,5 +1,7 @@
 """Every shipped blueprint: short, checked, and run on real digits to better than chance."""
 
+from pathlib import Path
+
 import attrs
 import pytest
 
@@ -30,6 +32,14 @@ def test_compiles_with_and_without_each_optimization(name):
     assert blueprint.about
     for without in ((), ("prune",), ("share",), ("fuse",)):
         assert compile_blueprint(blueprint, without=without).phases
+
+
+@pytest.mark.parametrize("name", SYSTEMS)
+def test_is_in_the_gallery(name):
+    docs = Path(__file__).parent.parent / "docs"
+    page = (docs / "gallery.md").read_text(encoding="utf-8")
+    assert f"![{name}](gallery/{name}.svg)" in page, "run: make gallery"
+    assert (docs / "gallery" / f"{name}.svg").exists()
 
 
 def shortened(blueprint):
