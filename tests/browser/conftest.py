@@ -13,9 +13,12 @@ from graphkd.inspect import page
 NAMES = ("chromium", "chromium-browser", "google-chrome-stable", "google-chrome")
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def browser():
-    """Start the browser once; its profile is a temporary one."""
+    """Start the browser; its profile is a temporary one.
+
+    It ends with its file: kept open beside tests that fork, it did not always end at all.
+    """
     found = next(filter(None, map(shutil.which, NAMES)), None)
     if found is None:
         pytest.skip("no Chromium on this machine; on Debian: apt-get install chromium")
