@@ -21,7 +21,7 @@ from graphkd.errors import gather, mistake
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from graphkd.inspect.comparison import Comparison, Origin
+    from graphkd.inspect.comparison.data import Comparison, Origin
 
 Words = Annotated[
     str,
@@ -97,9 +97,9 @@ def stopping(command: str) -> Iterator[None]:
 
 
 def _show(found: Comparison, folder: Path, console: Console, *, as_json: bool) -> None:
-    from graphkd.inspect.comparison import comparison_data
-    from graphkd.inspect.comparison_page import FILES, strict
-    from graphkd.inspect.comparison_table import terminal_table
+    from graphkd.inspect.comparison.data import comparison_data
+    from graphkd.inspect.comparison.files import FILES, strict
+    from graphkd.inspect.comparison.table import terminal_table
 
     if as_json:
         print_json({"folder": str(folder), **strict(comparison_data(found))})
@@ -157,7 +157,7 @@ def _options(
 def origin_of(command: str) -> Origin:
     """Say when, on what and with which versions a command runs."""
     from graphkd.bench.step import processor
-    from graphkd.inspect.comparison import Origin
+    from graphkd.inspect.comparison.data import Origin
 
     versions = {name: version(name) for name in ("graphkd", "torch", "timm")}
     versions = {"Python": platform.python_version(), **versions}

@@ -19,8 +19,8 @@ if TYPE_CHECKING:
     from rich.console import Console
     from rich.table import Table
 
-    from graphkd.inspect.study import Study
-    from graphkd.inspect.study_tables import Grid
+    from graphkd.inspect.study.data import Study
+    from graphkd.inspect.study.tables import Grid
 
 BLUEPRINT = "fidelity"
 SHARES = "0,0.25,0.375,0.5,0.75,1"
@@ -153,10 +153,10 @@ def _options(
 def _show(found: Study, folder: Path, console: Console, *, as_json: bool) -> None:
     from rich.text import Text
 
-    from graphkd.inspect.comparison_page import strict
-    from graphkd.inspect.study import study_data
-    from graphkd.inspect.study_page import FIGURES, FILES
-    from graphkd.inspect.study_tables import caption, grids
+    from graphkd.inspect.comparison.files import strict
+    from graphkd.inspect.study.data import study_data
+    from graphkd.inspect.study.files import FIGURES, FILES
+    from graphkd.inspect.study.tables import caption, grids
 
     if as_json:
         data = study_data(found)

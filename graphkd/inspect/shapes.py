@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from xml.sax.saxutils import escape
 
-from graphkd.inspect.layout import PAD, Rect
+from graphkd.inspect.drawing.layout import PAD, Rect
 from graphkd.inspect.picture import Box
 from graphkd.inspect.text import NOTE, TITLE, clip, one_line, text_width
 

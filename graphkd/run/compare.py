@@ -10,8 +10,8 @@ from rich.console import Console
 from graphkd.blueprint import Blueprint
 from graphkd.component import name_of
 from graphkd.errors import BlueprintError, Problem, did_you_mean, gather, mistake
-from graphkd.inspect.comparison import METRICS, Comparison, Entry, Metric, Origin
-from graphkd.inspect.comparison_page import FILES, NUMBERS, write_comparison
+from graphkd.inspect.comparison.data import METRICS, Comparison, Entry, Metric, Origin
+from graphkd.inspect.comparison.files import FILES, NUMBERS, write_comparison
 from graphkd.run.compare_check import (
     Contender,
     check_blueprints,

@@ -16,10 +16,10 @@ from graphkd.compile import compile_blueprint
 from graphkd.component import Splits, name_of
 from graphkd.errors import BlueprintError, gather
 from graphkd.graph import vertex
-from graphkd.inspect.comparison import Origin
-from graphkd.inspect.study import Row, Study
-from graphkd.inspect.study_page import write_study
-from graphkd.inspect.study_plots import require_plots
+from graphkd.inspect.comparison.data import Origin
+from graphkd.inspect.study.data import Row, Study
+from graphkd.inspect.study.files import write_study
+from graphkd.inspect.study.plots import require_plots
 from graphkd.run.compare_check import with_seed
 from graphkd.run.compare_runs import State, check_weights, run_one, state_of, versions_of
 from graphkd.run.source import open_splits

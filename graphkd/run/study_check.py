@@ -6,7 +6,7 @@ from pathlib import Path
 
 from graphkd.compile import compile_blueprint
 from graphkd.errors import BlueprintError, Problem, mistake
-from graphkd.inspect.study_page import FILES, NUMBERS
+from graphkd.inspect.study.files import FILES, NUMBERS
 from graphkd.run.compare_check import with_seed
 from graphkd.run.source import divide, open_splits, training_source
 from graphkd.run.study_policies import Policy, shown_by, taught_by

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from graphkd.inspect.study import SPLITS, Row
+from graphkd.inspect.study.data import SPLITS, Row
 from graphkd.run.study_measure import Answers, fidelity, quality
 from graphkd.run.study_tasks import Task
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import attrs
 
 from graphkd.blueprint import Blueprint
-from graphkd.inspect.study import share_name
+from graphkd.inspect.study.data import share_name
 from graphkd.run.compare_check import with_seed
 from graphkd.run.compare_runs import run_folder
 from graphkd.run.study_blueprints import (

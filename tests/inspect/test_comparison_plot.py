@@ -5,7 +5,7 @@ import xml.etree.ElementTree as ET
 
 import pytest
 
-from graphkd.inspect.comparison_plot import LEFT, RIGHT, axis_for, comparison_svg, stack
+from graphkd.inspect.comparison.plot import LEFT, RIGHT, axis_for, comparison_svg, stack
 from tests.inspect.test_comparison import THREE, comparison, entry
 from tests.inspect.test_hostile import NAMES
 

@@ -13,9 +13,9 @@ from graphkd.components.losses import KL, MSE
 from graphkd.components.projectors import Linear
 from graphkd.components.transforms import Ensemble
 from graphkd.graph import Graph
-from graphkd.inspect.lanes import arrange
-from graphkd.inspect.layout import Rect, lay_out
-from graphkd.inspect.routes import routes
+from graphkd.inspect.drawing.lanes import arrange
+from graphkd.inspect.drawing.layout import Rect, lay_out
+from graphkd.inspect.drawing.routes import routes
 from graphkd.inspect.text import clip, text_width
 
 TAPS = ("stage1", "stage2", "embedding", "logits")

@@ -16,7 +16,7 @@ from graphkd.compile import compile_blueprint
 from graphkd.components.losses import KL, MSE, CrossEntropy
 from graphkd.components.projectors import Linear
 from graphkd.inspect import page
-from graphkd.inspect.page_schedule import lives
+from graphkd.inspect.page.schedule import lives
 
 
 class Reader(HTMLParser):

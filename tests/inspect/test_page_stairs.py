@@ -5,8 +5,8 @@ from itertools import pairwise
 from hypothesis import given
 from hypothesis import strategies as st
 
-from graphkd.inspect.page_links import Figure, Link, figure
-from graphkd.inspect.page_stairs import stairs
+from graphkd.inspect.page.links import Figure, Link, figure
+from graphkd.inspect.page.stairs import stairs
 from graphkd.inspect.picture import Box
 
 

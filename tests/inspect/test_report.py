@@ -2,7 +2,7 @@
 
 import json
 
-from graphkd.inspect.report import Curve, chart, charts, write_report
+from graphkd.inspect.report.page import Curve, chart, charts, write_report
 
 RECORDS = [
     {"step": 1, "phase": "a", "lr": 0.1, "loss/x->y/kl": 2.0},

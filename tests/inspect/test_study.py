@@ -11,12 +11,12 @@ import attrs
 import pytest
 
 from graphkd.errors import BlueprintError
-from graphkd.inspect import study_page
-from graphkd.inspect.comparison import Origin
-from graphkd.inspect.study import Row, Study, columns, study_data
-from graphkd.inspect.study_page import FIGURES, FILES, study_csv, study_html, write_study
-from graphkd.inspect.study_plots import pictures
-from graphkd.inspect.study_tables import caption, grids
+from graphkd.inspect.comparison.data import Origin
+from graphkd.inspect.study import files as study_page
+from graphkd.inspect.study.data import Row, Study, columns, study_data
+from graphkd.inspect.study.files import FIGURES, FILES, study_csv, study_html, write_study
+from graphkd.inspect.study.plots import pictures
+from graphkd.inspect.study.tables import caption, grids
 
 QUALITY = {"top1": 0.9, "nll": 0.3, "ece": 0.05}
 LEARNT = {"train_loss": 0.25, "lr": 0.004, "steps": 30.0}

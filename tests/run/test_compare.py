@@ -8,7 +8,7 @@ import pytest
 import graphkd
 from graphkd.blueprint import loads
 from graphkd.errors import BlueprintError
-from graphkd.inspect.comparison import Origin
+from graphkd.inspect.comparison.data import Origin
 from graphkd.run import Stopped, compare_runs, train
 from graphkd.run.compare import compare
 from graphkd.run.compare_check import digest_of, with_seed

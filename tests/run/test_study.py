@@ -11,8 +11,8 @@ from graphkd.blueprint import loads
 from graphkd.compile import compile_blueprint
 from graphkd.component import find
 from graphkd.errors import BlueprintError
-from graphkd.inspect.comparison import Origin
-from graphkd.inspect.study import SPLITS
+from graphkd.inspect.comparison.data import Origin
+from graphkd.inspect.study.data import SPLITS
 from graphkd.run import Stopped, compare_runs, metrics, study, study_measure
 from graphkd.run.evaluate import evaluate
 from graphkd.run.loop import Loop

@@ -7,8 +7,8 @@ from itertools import pairwise
 
 import attrs
 
-from graphkd.inspect.arrangement import Arrangement, Spot, Wire
-from graphkd.inspect.layout import Layout
+from graphkd.inspect.drawing.arrangement import Arrangement, Spot, Wire
+from graphkd.inspect.drawing.layout import Layout
 
 APART = 10
 """Pixels between the kinds of arrows at one side of a box."""

@@ -12,7 +12,7 @@ from graphkd.graph import vertices
 from graphkd.inspect.amount import short
 from graphkd.inspect.explain import NUMBERS, WORDS, Row, phase_title, rows_of, total_line
 from graphkd.inspect.fused import fused_lines
-from graphkd.inspect.page_facts import fusion_id
+from graphkd.inspect.page.facts import fusion_id
 from graphkd.inspect.text import one_line
 
 TRACK, HEIGHT, BAR = 11, 40, 70

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from graphkd.inspect.comparison import Spread
-from graphkd.inspect.study import Study
+from graphkd.inspect.comparison.data import Spread
+from graphkd.inspect.study.data import Study
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

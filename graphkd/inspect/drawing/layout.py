@@ -10,7 +10,7 @@ from collections.abc import Iterable
 
 import attrs
 
-from graphkd.inspect.arrangement import Arrangement, Chip, Lane, Objective, Spot
+from graphkd.inspect.drawing.arrangement import Arrangement, Chip, Lane, Objective, Spot
 from graphkd.inspect.text import NOTE, TITLE, text_width
 
 # all in pixels; the room around the picture, above the boxes, between frames, inside frames

@@ -10,7 +10,7 @@ import networkx as nx
 
 from graphkd.component import Socket
 from graphkd.graph import Graph, flow_of, vertex
-from graphkd.inspect.arrangement import Arrangement, Chip, Lane, Objective, Spot, Wire
+from graphkd.inspect.drawing.arrangement import Arrangement, Chip, Lane, Objective, Spot, Wire
 from graphkd.inspect.picture import Arrow, Box, picture
 from graphkd.inspect.text import one_line
 

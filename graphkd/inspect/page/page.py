@@ -6,23 +6,20 @@ blueprint says reaches it as text alone, and its policy lets no other script run
 
 from __future__ import annotations
 
-import base64
-import hashlib
-import json
 from collections.abc import Iterable, Mapping
 from html import escape
-from importlib.resources import files
 from string import Template
 
 from graphkd.compile.instructions import Schedule
 from graphkd.graph import Graph, edges_into, vertices
-from graphkd.inspect.arrangement import Spot, Wire
+from graphkd.inspect.document import json_text, policy, resource
+from graphkd.inspect.drawing.arrangement import Spot, Wire
+from graphkd.inspect.drawing.svg import Mark, drawing
 from graphkd.inspect.look import themed_sheet
-from graphkd.inspect.page_facts import ids_of, page_facts
-from graphkd.inspect.page_knowledge import knowledge_drawing
-from graphkd.inspect.page_legend import legend
-from graphkd.inspect.page_schedule import schedule_tables
-from graphkd.inspect.svg import Mark, drawing
+from graphkd.inspect.page.facts import ids_of, page_facts
+from graphkd.inspect.page.knowledge import knowledge_drawing
+from graphkd.inspect.page.legend import legend
+from graphkd.inspect.page.schedule import schedule_tables
 from graphkd.inspect.text import one_line
 
 VIEWS = ("knowledge", "dataflow", "schedule")
@@ -51,7 +48,7 @@ def page(schedule: Schedule, *, view: str = VIEWS[0]) -> str:
         **page_facts(schedule, ids),
     }
     return Template(_resource("page.html")).substitute(
-        policy=_policy(script, style),
+        policy=policy(script, style),
         title=escape(one_line(blueprint.blueprint)),
         style=style,
         tabs="".join(_tab(each, chosen=each == view) for each in VIEWS),
@@ -60,30 +57,13 @@ def page(schedule: Schedule, *, view: str = VIEWS[0]) -> str:
         dataflow=drawing(schedule.graph, style="", mark=mark),
         schedule=schedule_tables(schedule, ids),
         legend=legend(),
-        facts=_json(facts),
+        facts=json_text(facts),
         script=script,
     )
 
 
 def _resource(name: str) -> str:
-    return files("graphkd.inspect").joinpath(name).read_text(encoding="utf-8")
-
-
-def _policy(script: str, style: str) -> str:
-    """Allow this script and this style sheet, and nothing else from anywhere."""
-    return (
-        f"default-src 'none'; script-src {_digest(script)}; style-src {_digest(style)}; "
-        "base-uri 'none'; form-action 'none'"
-    )
-
-
-def _digest(text: str) -> str:
-    return f"'sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()}'"
-
-
-def _json(value: object) -> str:
-    # so that nothing in it ends the element or begins a comment
-    return json.dumps(value, separators=(",", ":")).replace("<", "\\u003c")
+    return resource("graphkd.inspect.page", name)
 
 
 def _tab(view: str, *, chosen: bool) -> str:

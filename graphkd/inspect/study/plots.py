@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any
 import attrs
 
 from graphkd.errors import mistake
-from graphkd.inspect.study import Study
-from graphkd.inspect.study_figures import (
+from graphkd.inspect.study.data import Study
+from graphkd.inspect.study.figures import (
     agreement_accuracy,
     control,
     kl_ece,

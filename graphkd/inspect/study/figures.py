@@ -6,9 +6,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from graphkd.inspect.comparison import spread
-from graphkd.inspect.study import Study, share_name
-from graphkd.inspect.study_axes import (
+from graphkd.inspect.comparison.data import spread
+from graphkd.inspect.study.axes import (
     COLOURS,
     PERCENT,
     WIDENS,
@@ -18,6 +17,7 @@ from graphkd.inspect.study_axes import (
     say,
     widen,
 )
+from graphkd.inspect.study.data import Study, share_name
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

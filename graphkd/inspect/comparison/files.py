@@ -12,9 +12,10 @@ from typing import Any
 from urllib.parse import quote
 
 from graphkd.errors import mistake
-from graphkd.inspect.comparison import METRICS, Comparison, comparison_data
-from graphkd.inspect.comparison_plot import comparison_svg
-from graphkd.inspect.comparison_table import caption, head, origin_line, remarks, rows
+from graphkd.inspect.comparison.data import METRICS, Comparison, comparison_data
+from graphkd.inspect.comparison.plot import comparison_svg
+from graphkd.inspect.comparison.table import caption, head, origin_line, remarks, rows
+from graphkd.inspect.document import document, said, table
 from graphkd.inspect.text import one_line
 
 NUMBERS, PAGE, PICTURE, BROWSER = (
@@ -25,24 +26,6 @@ NUMBERS, PAGE, PICTURE, BROWSER = (
 )
 FILES = (NUMBERS, PAGE, PICTURE, BROWSER)
 """What a comparison writes."""
-
-_HTML = """<!doctype html>
-<html lang="en"><head><meta charset="utf-8"><title>{title}</title><style>
-:root {{ color-scheme: light dark; }}
-body {{ font: 15px/1.5 system-ui, sans-serif; max-width: 1080px; }}
-body {{ margin: 2rem auto; padding: 0 1rem; }}
-figure {{ margin: 1rem 0; overflow-x: auto; }} .wide {{ overflow-x: auto; }}
-table {{ border-collapse: collapse; }} td, th {{ padding: .2rem .9rem; text-align: right; }}
-td:first-child, th:first-child {{ text-align: left; }} th {{ border-bottom: 1px solid #868e96; }}
-pre {{ overflow-x: auto; padding: 1rem; border: 1px solid #868e9666; border-radius: 8px; }}
-</style></head><body>
-<h1>{title}</h1><p>{caption}</p>
-<div class="wide">{table}</div>{remarks}
-<figure>{picture}</figure>
-<h2>Seed by seed</h2><div class="wide">{seeds}</div>
-<h2>Where it comes from</h2><pre>{command}</pre><p>{origin}</p>
-</body></html>
-"""
 
 
 def write_comparison(found: Comparison, folder: Path) -> list[Path]:
@@ -110,33 +93,25 @@ def _title(found: Comparison) -> str:
 
 def comparison_html(found: Comparison) -> str:
     """Write a page that opens without a network."""
-    table = [_cells("th", head(found)), *(_cells("td", row) for row in rows(found))]
-    return _HTML.format(
-        title=_escaped(_title(found)),
-        caption=_escaped(caption(found)),
-        table=f"<table>{''.join(table)}</table>",
-        remarks="".join(f"<p>{_escaped(each)}</p>" for each in remarks(found)),
-        picture=comparison_svg(found),
-        seeds=_seeds(found),
-        command=_escaped(found.origin.command),
-        origin=_escaped(origin_line(found)),
+    body = (
+        f"<p>{said(caption(found))}</p>",
+        table(head(found), rows(found)),
+        *(f"<p>{said(each)}</p>" for each in remarks(found)),
+        f"<figure>{comparison_svg(found)}</figure>",
+        f'<h2>Seed by seed</h2><div class="wide">{_seeds(found)}</div>',
+        f"<h2>Where it comes from</h2><pre>{said(found.origin.command)}</pre>",
+        f"<p>{said(origin_line(found))}</p>",
     )
-
-
-def _escaped(text: str) -> str:
-    return escape(one_line(text))
-
-
-def _cells(tag: str, texts: tuple[str, ...]) -> str:
-    return f"<tr>{''.join(f'<{tag}>{_escaped(text)}</{tag}>' for text in texts)}</tr>"
+    return document(_title(found), "".join(body))
 
 
 def _seeds(found: Comparison) -> str:
     """Write every measure of every run, each run linked to its own page."""
-    lines = [_cells("th", ("run", *(metric.title for metric in METRICS.values())))]
+    titles = ("run", *(metric.title for metric in METRICS.values()))
+    lines = [f"<tr>{''.join(f'<th>{said(title)}</th>' for title in titles)}</tr>"]
     for entry in found.entries:
         for seed in found.seeds:
-            run = _escaped(f"{entry.name}, seed {seed}")
+            run = said(f"{entry.name}, seed {seed}")
             if seed in entry.reports:
                 run = f'<a href="{escape(quote(entry.reports[seed]))}">{run}</a>'
             measures = entry.measures[seed]

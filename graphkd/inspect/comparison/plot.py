@@ -8,8 +8,8 @@ from xml.sax.saxutils import escape
 
 import attrs
 
-from graphkd.inspect.comparison import CONFIDENCE, Comparison, Entry
-from graphkd.inspect.comparison_table import ONE_SEED, interval, score
+from graphkd.inspect.comparison.data import CONFIDENCE, Comparison, Entry
+from graphkd.inspect.comparison.table import ONE_SEED, interval, score
 from graphkd.inspect.look import style_sheet
 from graphkd.inspect.text import NOTE, TITLE, clip, one_line
 

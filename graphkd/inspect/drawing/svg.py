@@ -6,12 +6,12 @@ from collections.abc import Callable, Collection, Iterable, Iterator
 
 from graphkd.compile.phases import delivered
 from graphkd.graph import Graph, blueprint_of
-from graphkd.inspect.arrangement import Arrangement, Chip, Lane, Objective, Spot, Wire
-from graphkd.inspect.lanes import arrange
-from graphkd.inspect.layout import LINE, MARGIN, PAD, Layout, Rect, lay_out, objective_lines
+from graphkd.inspect.drawing.arrangement import Arrangement, Chip, Lane, Objective, Spot, Wire
+from graphkd.inspect.drawing.lanes import arrange
+from graphkd.inspect.drawing.layout import LINE, MARGIN, PAD, Layout, Rect, lay_out, objective_lines
+from graphkd.inspect.drawing.routes import Route, routes
 from graphkd.inspect.look import style_sheet
 from graphkd.inspect.picture import Box
-from graphkd.inspect.routes import Route, routes
 from graphkd.inspect.shapes import bar, box, escaped, head, pairs, small, text
 from graphkd.inspect.text import NOTE, TITLE, text_width
 

@@ -6,8 +6,8 @@ import attrs
 
 from graphkd.errors import listing
 from graphkd.inspect.amount import short
-from graphkd.inspect.comparison import Spread, spread
-from graphkd.inspect.study import MEASURES, Study, share_name
+from graphkd.inspect.comparison.data import Spread, spread
+from graphkd.inspect.study.data import MEASURES, Study, share_name
 
 Line = tuple[str, ...]
 

@@ -11,8 +11,8 @@ import networkx as nx
 from graphkd.blueprint.model import Flow
 from graphkd.component import name_of
 from graphkd.graph import Graph, Vertex, edges_into, flow_of, vertices
-from graphkd.inspect.arrangement import Arrangement
-from graphkd.inspect.lanes import arrange
+from graphkd.inspect.drawing.arrangement import Arrangement
+from graphkd.inspect.drawing.lanes import arrange
 from graphkd.inspect.picture import Box, weight_of
 from graphkd.inspect.text import one_line
 

@@ -6,13 +6,13 @@ from collections.abc import Collection, Iterator
 
 from graphkd.compile.phases import delivered
 from graphkd.graph import Graph, blueprint_of
-from graphkd.inspect.arrangement import Wire
-from graphkd.inspect.layout import LINE, MARGIN, PAD, Rect
-from graphkd.inspect.page_links import Link, figure
-from graphkd.inspect.page_stairs import Point, Stairs, Way, network_lines, origin_width, stairs
+from graphkd.inspect.drawing.arrangement import Wire
+from graphkd.inspect.drawing.layout import LINE, MARGIN, PAD, Rect
+from graphkd.inspect.drawing.svg import Mark, look_of, unmarked
+from graphkd.inspect.page.links import Link, figure
+from graphkd.inspect.page.stairs import Point, Stairs, Way, network_lines, origin_width, stairs
 from graphkd.inspect.picture import Box
 from graphkd.inspect.shapes import box, escaped, pairs, text
-from graphkd.inspect.svg import Mark, look_of, unmarked
 from graphkd.inspect.text import NOTE, TITLE, clip, text_width
 
 ROUND = 10

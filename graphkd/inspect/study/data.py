@@ -8,7 +8,7 @@ from typing import Any
 
 import attrs
 
-from graphkd.inspect.comparison import Metric, Origin, Spread, spread
+from graphkd.inspect.comparison.data import Metric, Origin, Spread, spread
 
 SPLITS = ("train", "distil", "test")
 """The images that the teacher learnt from; what the student was shown; the test split."""

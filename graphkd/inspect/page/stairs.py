@@ -11,8 +11,8 @@ from collections.abc import Iterable
 
 import attrs
 
-from graphkd.inspect.layout import LINE, MARGIN, PAD, Rect
-from graphkd.inspect.page_links import Figure, Link
+from graphkd.inspect.drawing.layout import LINE, MARGIN, PAD, Rect
+from graphkd.inspect.page.links import Figure, Link
 from graphkd.inspect.picture import Box
 from graphkd.inspect.text import NOTE, TITLE, text_width
 

@@ -13,7 +13,7 @@ from graphkd.errors import listing
 from graphkd.graph import vertices
 from graphkd.inspect.explain import phase_title
 from graphkd.inspect.fused import unfused
-from graphkd.inspect.page_item import Item, Items, item, key_of
+from graphkd.inspect.page.item import Item, Items, item, key_of
 from graphkd.inspect.text import one_line
 
 Facts = dict[str, Any]

@@ -9,7 +9,7 @@ from rich.text import Text
 
 from graphkd.errors import listing
 from graphkd.inspect.amount import short
-from graphkd.inspect.comparison import CONFIDENCE, Comparison, Entry, Spread, spread
+from graphkd.inspect.comparison.data import CONFIDENCE, Comparison, Entry, Spread, spread
 
 ONE_SEED = "one seed: no interval"
 

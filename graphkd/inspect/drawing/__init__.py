@@ -1,0 +1,1 @@
+"""The graph as a drawing: lanes, their places, the routes of arrows, and text forms."""

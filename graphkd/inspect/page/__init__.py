@@ -1,0 +1,1 @@
+"""A blueprint as one page to look around in."""

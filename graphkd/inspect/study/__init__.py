@@ -1,0 +1,1 @@
+"""A fidelity study as figures, tables and a page."""
