@@ -10,6 +10,7 @@ from attrs.validators import min_len
 
 from graphkd.component import DataSpec, ImageSpec, Splits, component
 from graphkd.components.datasets.cifar import open_cifar
+from graphkd.components.datasets.cifar_names import TEN
 
 
 @component("dataset", "cifar10")
@@ -31,7 +32,8 @@ class CIFAR10:
     def spec(self, folder: Any) -> DataSpec:
         """Describe the data without reading it."""
         mean, std = (0.4914, 0.4822, 0.4465), (0.2470, 0.2435, 0.2616)
-        return DataSpec(ImageSpec(3, 32, 32, mean=mean, std=std), classes=10, samples=50_000)
+        image = ImageSpec(3, 32, 32, mean=mean, std=std)
+        return DataSpec(image, classes=len(TEN), samples=50_000, names=TEN)
 
     def splits(self, folder: Any) -> Splits:
         """Read the files; ComponentError when they are absent or damaged."""

@@ -10,6 +10,7 @@ from attrs.validators import min_len
 
 from graphkd.component import DataSpec, ImageSpec, Splits, component
 from graphkd.components.datasets.cifar import open_cifar
+from graphkd.components.datasets.cifar_names import HUNDRED
 
 
 @component("dataset", "cifar100")
@@ -31,7 +32,8 @@ class CIFAR100:
     def spec(self, folder: Any) -> DataSpec:
         """Describe the data without reading it."""
         mean, std = (0.5071, 0.4865, 0.4409), (0.2673, 0.2564, 0.2762)
-        return DataSpec(ImageSpec(3, 32, 32, mean=mean, std=std), classes=100, samples=50_000)
+        image = ImageSpec(3, 32, 32, mean=mean, std=std)
+        return DataSpec(image, classes=len(HUNDRED), samples=50_000, names=HUNDRED)
 
     def splits(self, folder: Any) -> Splits:
         """Read the files; ComponentError when they are absent or damaged."""

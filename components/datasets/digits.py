@@ -40,7 +40,7 @@ class Digits:
     def spec(self, folder: Any) -> DataSpec:
         """Describe the data without reading it."""
         image = ImageSpec(1, self.size, self.size, mean=(0.3049,), std=(0.3238,))
-        return DataSpec(image, classes=10, samples=_TRAIN)
+        return DataSpec(image, classes=10, samples=_TRAIN, names=tuple("0123456789"))
 
     def splits(self, folder: Any) -> Splits:
         """Read the scans from the scikit-learn package."""

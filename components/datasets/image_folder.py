@@ -54,8 +54,10 @@ class ImageFolder:
     def spec(self, folder: Any) -> DataSpec:
         """Describe the data; the files need to be there only where `classes` is left out."""
         image = ImageSpec(3, self.size, self.size, mean=self.mean, std=self.std)
-        classes = self.classes or len(_class_names(self._root(folder)))
-        return DataSpec(image, classes=classes)
+        root = self._root(folder)
+        absent = self.classes is not None and not (root / "train").is_dir()
+        names = () if absent else _class_names(root)
+        return DataSpec(image, classes=self.classes or len(names), names=names)
 
     def splits(self, folder: Any) -> Splits:
         """List the files; ComponentError when a part is absent, empty or has other classes."""

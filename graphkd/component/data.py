@@ -22,11 +22,13 @@ class DataSpec:
         samples: number of samples in the training split, before validation is carved out of it;
             None where only reading the data tells. Values of `index` lie below it, but for images
             of further data sets.
+        names: of the classes, in their order; empty where they are not known.
     """
 
     image: ImageSpec
     classes: int
     samples: int | None = None
+    names: tuple[str, ...] = ()
 
 
 class Samples(Protocol):

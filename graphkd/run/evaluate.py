@@ -20,17 +20,36 @@ Report = dict[str, dict[str, float]]
 
 
 @attrs.frozen
+class Classes:
+    """How well single classes are recognised on one split.
+
+    Attributes:
+        counts: samples of each class.
+        models: for each model the accuracy on each class; None for one without samples.
+    """
+
+    counts: list[int]
+    models: dict[str, list[float | None]]
+
+
+@attrs.frozen
 class Evaluation:
     """What was measured on one split.
 
     Attributes:
-        models: for each model its measures; `agreement/NAME` and `predictive_kl/NAME` compare it
-            with the model NAME that teaches it.
+        models: for each model its measures; `agreement/NAME`, `predictive_kl/NAME` and `gap/NAME`
+            compare it with the model NAME that teaches it; the gap is NAME's top-1 minus its own.
         probes: the mean of each probe.
+        classes: class by class; None where only the results were kept.
     """
 
     models: Report
     probes: dict[str, float]
+    classes: Classes | None = attrs.field(default=None, eq=False)
+
+    def data(self) -> dict[str, Any]:
+        """Return the numbers that results hold, as plain data."""
+        return {"models": self.models, "probes": self.probes}
 
 
 def guides(schedule: Schedule) -> dict[str, tuple[str, ...]]:
@@ -101,7 +120,17 @@ def _measure(
     return Evaluation(
         models=_report(schedule, joined, truth),
         probes={probe: total / count for probe, total in sums.items()},
+        classes=_classes(joined, truth, count=schedule.graph.graph["data_spec"].classes),
     )
+
+
+def _classes(logits: Mapping[str, Tensor], labels: Tensor, *, count: int) -> Classes:
+    counts = labels.bincount(minlength=count).tolist()
+    models = {}
+    for name, each in logits.items():
+        right = labels[each.argmax(dim=1) == labels].bincount(minlength=count).tolist()
+        models[name] = [hit / of if of else None for hit, of in zip(right, counts, strict=True)]
+    return Classes(counts, models)
 
 
 def models_of(schedule: Schedule) -> list[str]:
@@ -133,4 +162,5 @@ def _report(schedule: Schedule, logits: Mapping[str, Tensor], labels: Tensor) ->
                 pair = (logits[name], logits[source])
                 report[name][f"agreement/{source}"] = metrics.agreement(*pair)
                 report[name][f"predictive_kl/{source}"] = metrics.predictive_kl(*pair)
+                report[name][f"gap/{source}"] = report[source]["top1"] - report[name]["top1"]
     return report

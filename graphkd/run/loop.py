@@ -17,9 +17,9 @@ from graphkd.run import checkpoint
 from graphkd.run.data import Batches
 from graphkd.run.executor import PhaseModule
 from graphkd.run.folder import CHECKPOINTS
+from graphkd.run.journal import Journal
 from graphkd.run.optim import make_optimizer, make_scheduler
 from graphkd.run.progress import Advance, Progress
-from graphkd.run.record import Recorder
 from graphkd.run.session import Session, seed_streams, set_random_state
 from graphkd.run.source import Opened, Source, evaluation_batches, training_source
 from graphkd.run.step import Batch, PhaseStep
@@ -72,7 +72,7 @@ class Loop:
         session: what moves.
         opened: the data.
         folder: the run's folder.
-        recorder: where losses are written.
+        journal: where it is written down what happens.
         progress: what the user sees.
         seed: the run's seed.
         stop: set to True to stop after the step that is running.
@@ -81,7 +81,7 @@ class Loop:
     session: Session
     opened: Opened
     folder: Path
-    recorder: Recorder
+    journal: Journal
     progress: Progress
     seed: int
     stop: bool = False
@@ -205,6 +205,7 @@ class Loop:
         for group in islice(self._groups(source, recipe.accumulate), left):
             rates = self._rates()
             step.run(group)
+            self.journal.speed.count(sum(len(batch["index"]) for batch in group))
             session.batch += len(group)
             advance()
             ends = session.batch == len(source) or session.phase_step == budget.steps
@@ -242,9 +243,7 @@ class Loop:
         }
         values = torch.stack([loss.float() for loss in awake.values()]).tolist() if awake else []
         losses = {f"loss/{name}": value for name, value in zip(awake, values, strict=True)}
-        self.recorder.write(
-            session.step, phase=step.plan.name, epoch=session.epoch, **rates, **losses
-        )
+        self.journal.losses(session.step, step.plan.name, session.epoch, **rates, **losses)
 
     def _rates(self) -> dict[str, float]:
         """Return the learning rate: one for all, or one for each node if they differ."""
@@ -260,13 +259,15 @@ class Loop:
             data = session.schedule.blueprint.data
             self._validation = evaluation_batches(self.opened.parts.validation, data)
         found = validate(session, plan, self._validation)
-        self.recorder.write(session.step, phase=plan.name, epoch=session.epoch, **found.values)
+        self.journal.validated(
+            session.step, plan.name, session.epoch, whole=found.whole, values=found.values
+        )
         self.progress.say(plan.name, session.epoch, found.scores)
         step.module.train()
 
     def _save(self) -> None:
         recipe = self.session.schedule.blueprint.train
-        self.session.records = self.recorder.count
+        self.session.records = self.journal.recorder.count
         state = self.session.state_dict()
         checkpoint.save(self.folder / CHECKPOINTS, self.session.step, state, keep=recipe.keep)
 

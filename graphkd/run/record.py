@@ -13,6 +13,7 @@ from graphkd.run.evaluate import Evaluation
 from graphkd.run.folder import RESULTS
 
 METRICS = "metrics.jsonl"
+CLASSES = "classes.json"
 
 
 class Recorder:
@@ -84,7 +85,19 @@ def read_metrics(folder: Path) -> list[dict[str, Any]]:
 
 def write_results(folder: Path, found: Evaluation) -> None:
     """Write what a finished run measured; its presence says that the run is finished."""
-    write_json(folder / RESULTS, attrs.asdict(found))
+    write_json(folder / RESULTS, found.data())
+
+
+def write_classes(folder: Path, found: Evaluation, **where: Any) -> None:
+    """Write how well single classes are recognised, in the place of what was measured before.
+
+    Args:
+        folder: of the run.
+        found: has the classes.
+        where: what else the file says: split, step, names of the classes.
+    """
+    if found.classes is not None:
+        write_json(folder / CLASSES, {**where, **attrs.asdict(found.classes)})
 
 
 def read_results(folder: Path) -> Evaluation | None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-import attrs
 import numpy as np
 from rich.box import SIMPLE_HEAD
 from rich.console import Group
@@ -117,8 +116,6 @@ def result_data(result: Result) -> dict[str, Any]:
     """Return the same as plain data, for scripts."""
     return {
         "split": result.split,
-        "seeds": {
-            str(seed): plain(attrs.asdict(each)) for seed, each in result.evaluations.items()
-        },
+        "seeds": {str(seed): plain(each.data()) for seed, each in result.evaluations.items()},
         "paired": _paired(result),
     }

@@ -16,7 +16,6 @@ from graphkd.blueprint import Blueprint
 from graphkd.compile import Schedule, compile_blueprint
 from graphkd.component import Splits
 from graphkd.errors import mistake
-from graphkd.inspect import write_report
 from graphkd.run import checkpoint
 from graphkd.run.deliver import check_folded, deliver
 from graphkd.run.evaluate import Evaluation, evaluate
@@ -28,11 +27,12 @@ from graphkd.run.folder import (
     seed_folder,
     seeds_of,
 )
+from graphkd.run.journal import Journal
 from graphkd.run.loop import Loop, Stopped
 from graphkd.run.optim import make_optimizer
 from graphkd.run.plan import read_plan, write_plan
 from graphkd.run.progress import Progress
-from graphkd.run.record import Recorder, read_results, write_json, write_results
+from graphkd.run.record import read_results, write_json, write_results
 from graphkd.run.session import Session, start_session
 from graphkd.run.source import Opened, divide, evaluation_batches, open_splits, training_source
 
@@ -146,7 +146,7 @@ def _run_seeds(
             done = _run_one(this, place, seed, Progress(console, title))
         found[seed] = done
     if len(seeds) > 1:
-        every = {str(seed): attrs.asdict(each) for seed, each in found.items()}
+        every = {str(seed): each.data() for seed, each in found.items()}
         write_json(folder / RESULTS, every)
     return Result(folder, schedule, found)
 
@@ -157,17 +157,22 @@ def _run_one(ready: _Ready, folder: Path, seed: int, progress: Progress) -> Eval
     if checkpoint.listed(folder / CHECKPOINTS):
         state = checkpoint.load_latest(folder / CHECKPOINTS)
         session.load_weights(state)
-    recorder = Recorder(folder, keep=session.records, step=session.step)
-    loop = Loop(session, ready.opened, folder, recorder, progress, seed)
+    journal = Journal(
+        folder,
+        session.device,
+        keep=session.records,
+        step=session.step,
+        names=ready.opened.spec.names,
+    )
+    loop = Loop(session, ready.opened, folder, journal, progress, seed)
     try:
         with _stopping(loop):
             loop.run(state)
         found = _finish(session, ready.opened, folder)
-        recorder.write(session.step, phase="test", **_flat(found))
+        journal.tested(session.step, found, _flat(found))
         write_results(folder, found)
     finally:
-        recorder.close()
-        write_report(folder)
+        journal.close()
     return found
 
 

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import attrs
 
 from graphkd.compile.instructions import PhasePlan, Schedule
 from graphkd.graph import above, borrows, vertex
 from graphkd.run.data import Batches
-from graphkd.run.evaluate import evaluate
+from graphkd.run.evaluate import Evaluation, evaluate
 from graphkd.run.session import Best, Session, moving_nodes, snapshot
 
 
@@ -18,12 +20,12 @@ class Validation:
     Attributes:
         values: every measure of the models that learn, and the probes, as records name them.
         scores: top-1 accuracy of each model that learns.
-        averages: top-1 accuracy of the moving averages among them.
+        whole: of all models, those that are frozen included.
     """
 
     values: dict[str, float]
     scores: dict[str, float]
-    averages: dict[str, float]
+    whole: Evaluation
 
 
 def validate(session: Session, plan: PhasePlan, batches: Batches) -> Validation:
@@ -47,9 +49,8 @@ def validate(session: Session, plan: PhasePlan, batches: Batches) -> Validation:
     values |= {f"validation/{name}": value for name, value in found.probes.items()}
     values |= {f"validation/{name}/ema/top1": score for name, score in averages.items()}
     scores = {name: report["top1"] for name, report in learning.items()}
-    validation = Validation(values, scores, averages)
-    _keep_best(session, validation)
-    return validation
+    _keep_best(session, scores, averages)
+    return Validation(values, scores, found)
 
 
 def _validate_averages(session: Session, plan: PhasePlan, batches: Batches) -> dict[str, float]:
@@ -93,18 +94,21 @@ def forget_best(session: Session, plan: PhasePlan) -> None:
             best.weights = {each: best.weights[each] for each in best.weights if each in kept}
 
 
-def _keep_best(session: Session, validation: Validation) -> None:
-    scored = students(session.schedule) & set(validation.scores)
+def _keep_best(
+    session: Session, scores: Mapping[str, float], averages: Mapping[str, float]
+) -> None:
+    """Take down the weights of each student that did better than ever, or its average did."""
+    scored = students(session.schedule) & set(scores)
     graph = session.schedule.graph
     # what lends to another student is kept as it was when that one did best
     scored -= {each for name in scored for each in above(graph, [name], "weights") - {name}}
     for name in sorted(scored):
-        score, averaged = validation.scores[name], validation.averages.get(name, -1.0)
+        score, averaged = scores[name], averages.get(name, -1.0)
         if name in session.best and max(score, averaged) <= session.best[name].score:
             continue
-        averages = session.averages if averaged > score else {}
+        averaging = session.averages if averaged > score else {}
         parts = {
-            each: averages[each].module if each in averages else session.parts[each]
+            each: averaging[each].module if each in averaging else session.parts[each]
             # the student last: what it shares is as it was in what scored
             for each in (*_companions(session.schedule, name, others=scored - {name}), name)
         }

@@ -50,9 +50,20 @@ def test_each_sample_counts_once(measured):
     expected = metrics.quality(student, label)
     expected["agreement/teacher"] = metrics.agreement(student, teacher)
     expected["predictive_kl/teacher"] = metrics.predictive_kl(student, teacher)
+    expected["gap/teacher"] = metrics.accuracy(teacher, label) - metrics.accuracy(student, label)
     # sums over batches of another size round differently
     assert found.models["student"] == pytest.approx(expected, rel=1e-5)
     assert found.models["teacher"] == pytest.approx(metrics.quality(teacher, label), rel=1e-5)
+
+
+def test_classes_are_counted_one_by_one(measured):
+    session, whole, found = measured
+    label, right = whole["label"], logits_of(session, "student", whole["image"]).argmax(1)
+    counts = [int((label == each).sum()) for each in range(len(found.classes.counts))]
+    assert found.classes.counts == counts and sum(counts) == len(label)
+    for each, share in enumerate(found.classes.models["student"]):
+        hits = right[label == each] == each
+        assert share == (pytest.approx(float(hits.double().mean())) if counts[each] else None)
 
 
 def test_a_probe_is_the_mean_over_the_samples(measured):

@@ -15,7 +15,7 @@ from graphkd.run import Stopped, resume, train
 from graphkd.run.again import open_run
 from graphkd.run.loop import Loop
 from graphkd.run.optim import parameter_groups
-from graphkd.run.validate import Validation, _keep_best
+from graphkd.run.validate import _keep_best
 from tests.run.small import HEAD, NODES, batch_of, begin, small, stepper
 from tests.run.test_resume import disturb, outcome
 
@@ -200,7 +200,7 @@ def test_the_best_average_of_a_student_is_not_undone_by_what_shares_its_paramete
     session = begin(SHARED.replace("model: tiny}", "model: tiny, ema: 0.9}"))
     for parameter in session.averages["student"].module.parameters():
         parameter.data.fill_(0.125)
-    _keep_best(session, Validation({}, {"student": 0.1}, {"student": 0.9}))
+    _keep_best(session, {"student": 0.1}, {"student": 0.9})
     session.take_best()
     assert all((each == 0.125).all() for each in session.parts["student"].parameters())
 
@@ -226,7 +226,7 @@ def test_a_student_that_lends_is_kept_as_it_was_when_its_borrower_did_best():
         for name in ("student", "twin"):
             for buffer in session.parts[name].buffers():
                 buffer.fill_(step)
-        _keep_best(session, Validation({}, {"student": student, "twin": head}, {}))
+        _keep_best(session, {"student": student, "twin": head}, {})
     session.take_best()
     for name in ("student", "twin"):
         assert all((each == 1).all() for each in session.parts[name].buffers())

@@ -276,6 +276,7 @@ def test_records_by_hand(tmp_path):
         *(f"validation/student/{each}" for each in ("top1", "top5", "nll", "ece")),
         "validation/student/agreement/teacher",
         "validation/student/predictive_kl/teacher",
+        "validation/student/gap/teacher",
     }
     assert {key.split("/")[1] for key in records[-1] if "/" in key} == {"teacher", "student"}
     assert (

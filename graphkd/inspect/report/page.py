@@ -49,7 +49,7 @@ class Curve:
     points: tuple[tuple[int, float], ...]
 
 
-def write_report(folder: Path) -> Path:
+def write_report(folder: Path, *, running: bool = False) -> Path:
     """Write `report.html` from what lies in a run folder; it opens without a network.
 
     Args:
