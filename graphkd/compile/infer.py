@@ -12,7 +12,7 @@ from graphkd.compile.batch import infer_data
 from graphkd.compile.building import build, needs_target
 from graphkd.compile.matching import misfits
 from graphkd.compile.offers import READY, Offer, offer_to
-from graphkd.compile.progress import Arrival, Progress
+from graphkd.compile.progress import Arrival, Likeness, Progress
 from graphkd.compile.rules import weightless_flows, wild_projectors
 from graphkd.compile.running import run
 from graphkd.component import Site, Socket
@@ -136,9 +136,18 @@ def _infer(progress: Progress, each: Vertex, offer: Offer) -> None:
     if offer.state == "spoilt" and needs_target(each, site):
         return
     progress.sites[each.name] = site
+    likeness = Likeness.of(progress.graph, each, site, arrivals)
+    twin = progress.twin(likeness)
+    if twin is not None:
+        progress.done[each.name] = attrs.evolve(
+            each, taps=twin.taps, image=twin.image, cost=twin.cost
+        )
+        return
     made = build(progress, each, site)
     if made is not None:
         run(progress, each, made=made, arrivals=arrivals)
+    if each.name in progress.done and likeness is not None:
+        progress.twins.append((likeness, progress.done[each.name]))
 
 
 def _site(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import attrs
 from torch import nn
@@ -10,7 +11,17 @@ from torch import nn
 from graphkd.blueprint.model import Where
 from graphkd.component import DataSpec, Port, Site, Socket, ports_of
 from graphkd.errors import Problem
-from graphkd.graph import Edge, Graph, Vertex, edges_into, inputs_of, problem, vertex
+from graphkd.graph import (
+    Edge,
+    Graph,
+    Vertex,
+    carries_image,
+    edges_into,
+    edges_out_of,
+    inputs_of,
+    problem,
+    vertex,
+)
 
 STAND_IN = 2
 """Batch size on the meta device."""
@@ -33,6 +44,35 @@ class Arrival:
     socket: Socket | None
 
 
+@attrs.frozen
+class Likeness:
+    """All that the shapes and the cost of a vertex depend on.
+
+    Attributes:
+        component: what is built.
+        site: where.
+        taps: what is asked of it.
+        arrivals: port, layout of the value and kind of the edge, of each value that it reads.
+    """
+
+    component: Any
+    site: Site
+    taps: tuple[str, ...]
+    arrivals: tuple[Any, ...]
+
+    @classmethod
+    def of(
+        cls, graph: Graph, each: Vertex, site: Site, arrivals: Sequence[Arrival]
+    ) -> Likeness | None:
+        """Return that of a vertex; None for one whose module others see or change."""
+        if edges_into(graph, each.name, "weights") or edges_out_of(graph, each.name, "weights"):
+            return None
+        read = tuple(
+            (arrival.port.name, arrival.socket, carries_image(arrival.edge)) for arrival in arrivals
+        )
+        return cls(each.component, site, tuple(each.taps), read)
+
+
 @attrs.define
 class Progress:
     """The state of inference.
@@ -44,6 +84,7 @@ class Progress:
         modules: what was built, on the meta device.
         weighed: parameters of each module when last looked at, and their bytes with the buffers'.
         sites: where each vertex was built.
+        twins: vertices that were inferred, for those that are just like them.
         problems: what does not fit.
     """
 
@@ -53,6 +94,7 @@ class Progress:
     modules: dict[str, nn.Module] = attrs.field(factory=dict)
     weighed: dict[str, tuple[int, int]] = attrs.field(factory=dict)
     sites: dict[str, Site] = attrs.field(factory=dict)
+    twins: list[tuple[Likeness, Vertex]] = attrs.field(factory=list)
     problems: list[Problem] = attrs.field(factory=list)
 
     @property
@@ -76,6 +118,10 @@ class Progress:
             Arrival(ports[edge.port], source, edge, self.socket(source, edge))
             for source, edge in inputs_of(self.graph, name)
         ]
+
+    def twin(self, likeness: Likeness | None) -> Vertex | None:
+        """Find a vertex that is done already and is just like one that comes now."""
+        return next((each for known, each in self.twins if known == likeness), None)
 
     def lent(self, name: str) -> dict[str, nn.Module]:
         """Return the modules that other nodes lend a vertex, by the field that names them."""
