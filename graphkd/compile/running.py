@@ -161,15 +161,16 @@ def _measured(
     except ComponentError as error:
         report_error(progress, each, error)
         return None
-    except MISFITS as error:
+    except Exception as error:
+        # what a model is made with may break anything inside it, and is the user's
+        if not isinstance(error, MISFITS) and not getattr(each.component, "args", None):
+            error.add_note(f"while running {describe_vertex(each)} on {shapes}")
+            raise
         reason = (str(error).strip() or type(error).__name__).splitlines()[0].rstrip(".")
         what = getattr(each.component, "model", "") or name_of(each.component)
         text = f"{describe_vertex(each)}: {what} cannot run on {shapes}: {reason}"
         progress.problem(f"{text}; change its parameters or what it reads", each.where)
         return None
-    except Exception as error:
-        error.add_note(f"while running {describe_vertex(each)} on {shapes}")
-        raise
     return outputs, _weighed(progress, each, cost)
 
 

@@ -1,0 +1,222 @@
+"""Mutated blueprints: whatever becomes of one, checking it succeeds or says what is wrong.
+
+    python -m tests.soak.fuzz --cases 100000 --seed 0
+
+counts what happened, and ends with 1 at the first traceback, hang or attempt to run something.
+"""
+
+from __future__ import annotations
+
+import argparse
+import random
+import signal
+import sys
+import time
+import traceback
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from graphkd.blueprint import load, loads, shipped
+from graphkd.blueprint.read import read_text
+from graphkd.blueprint.yaml12 import write
+from graphkd.compile import compile_blueprint
+from graphkd.component import KINDS, names
+from graphkd.errors import BlueprintError
+
+LIMIT = 5.0
+"""Seconds of the processor after which a case hangs."""
+
+TINY = """\
+blueprint: tiny
+data: {dataset: fake, size: 8, samples: 40, batch_size: 16, classes: 4, augment: [random_flip]}
+train: {epochs: 2, lr: 3e-3, device: cpu, schedule: cosine, warmup_epochs: 1, clip_grad: 1.0}
+nodes:
+  teacher: {type: teacher, model: tiny, args: {width: 6}}
+  assistant: {type: assistant, model: tiny, ema: 0.9, seed: 3}
+  student: {type: student, model: tiny, args: {width: 4, dropout: 0.1}}
+  again: {type: call, of: student, input: [data.view1]}
+  both: {type: ensemble, input: [teacher.logits, assistant.logits]}
+  same: {type: agreement, with: {student: student.logits, teacher: teacher.logits}}
+flows:
+  - {from: data.label, to: teacher.logits, loss: cross_entropy, phases: [teach]}
+  - {from: data.label, to: student.logits, loss: cross_entropy, weight: 0.1}
+  - {from: teacher.logits, to: assistant.logits, loss: kl, temperature: 2, every: 2}
+  - {from: both, to: student.logits, loss: dkd, weight: {start: 0, end: 1, epochs: 1}}
+  - {from: teacher.stage2, to: student.stage2, loss: mse, via: conv1x1, into: [student], name: hint}
+  - {from: again.stage3, to: student.stage3, loss: infonce,
+     via: [{type: pool, on: to}, {type: pool, on: from}]}
+phases:
+  - {name: teach, train: [teacher], lr: 0.01, data: {labels_per_class: null}}
+  - {name: distil, train: [student, assistant], epochs: 1}
+deliver: [student]
+"""
+ODD: tuple[Any, ...] = (
+    *(None, True, 0, -1, 1, 3, 10**6, 10**400, 1e400, float("nan"), 0.5, -0.5, 1e-300),
+    *(
+        "",
+        "x",
+        "a.b",
+        "data.label",
+        "student.logits",
+        "teacher",
+        "é\u202e",
+        "a\nb",
+        "null",
+        "../..",
+    ),
+    *("os.system", "timm/resnet18", "timm/nothing", "tiny", "../../etc/passwd", "torch.nn:Linear"),
+    *("__import__('os').system('true')", "!!python/object/apply:os.system ['true']", "${HOME}"),
+    *([], {}, [[]], {"x": 1}, {"type": 3}, ["student"], {"start": 1, "end": 0, "epochs": 1}),
+)
+SIGNS = (
+    *"{}[]:,-?&*!|>'\"%@`#\n\t ~<=.\x00\x85\ufeffé",
+    "<<: *a",
+    "&a ",
+    "*a",
+    "!!python/x ",
+    "- ",
+)
+_GUARDED = {"os.system", "os.exec", "os.posix_spawn", "subprocess.Popen", "socket.connect"}
+
+
+class Forbidden(Exception):
+    """A blueprint made something run or connect."""
+
+
+class Hang(Exception):
+    """A case took too long."""
+
+
+def texts() -> dict[str, str]:
+    """Return what is mutated: a small blueprint of many parts, and those that come with graphkd."""
+    found = {name: path.read_text(encoding="utf-8") for name, path in shipped().items()}
+    # so that no case waits for imports
+    compile_blueprint(load("hinton"))
+    return {"tiny": TINY, **found}
+
+
+def mutated(text: str, chance: random.Random) -> str:
+    """Change a blueprint's text in some places, its structure more often than its signs."""
+    if chance.random() < 0.2:
+        for _ in range(chance.randint(1, 3)):
+            at = chance.randrange(len(text) + 1)
+            text = text[:at] + chance.choice(SIGNS) + text[at + chance.choice((0, 1, 3)) :]
+        return text
+    value = read_text(text, "base").value
+    for _ in range(chance.choice((1, 1, 2, 4))):
+        if spots := list(_spots(value)):
+            _mutate(*chance.choice(spots), spots, chance)
+    return write(value)
+
+
+def _spots(value: Any) -> Iterator[tuple[Any, Any]]:
+    """Go through every place of plain data, as holder and key."""
+    for key, each in value.items() if isinstance(value, dict) else enumerate(value):
+        yield value, key
+        if isinstance(each, (dict, list)):
+            yield from _spots(each)
+
+
+def _mutate(holder: Any, key: Any, spots: list[tuple[Any, Any]], chance: random.Random) -> None:
+    other, place = chance.choice(spots)
+    match chance.randrange(7):
+        case 0:
+            holder[key] = chance.choice(ODD)
+        case 1:
+            del holder[key]
+        case 2:
+            kind = chance.choice(KINDS)
+            holder[key] = chance.choice([*names(kind), "x"])
+        case 3 if isinstance(holder, dict):
+            holder[chance.choice([f"{key}x", "type", "loss", "data", "name"])] = holder.pop(key)
+        case 4 if isinstance(holder, list):
+            holder.append(holder[key])
+        case 5 if isinstance(other, dict) and not isinstance(other.get(place), (dict, list)):
+            holder[key] = other.get(place)
+        case _:
+            holder[key] = [holder[key]]
+
+
+def outcome(text: str) -> str:
+    """Check a blueprint: `fine`, or `told` for mistakes that were said.
+
+    Raises:
+        Exception: of any other kind than a user's mistake.
+    """
+    try:
+        with _guarded():
+            blueprint = loads(text, name="fuzz.yaml")
+            compile_blueprint(blueprint)
+    except BlueprintError as error:
+        assert error.problems and str(error)
+        return "told"
+    return "fine"
+
+
+_watching = False
+
+
+def _audit(event: str, arguments: Any) -> None:
+    if _watching and event in _GUARDED:
+        raise Forbidden(f"{event} {arguments}")
+
+
+sys.addaudithook(_audit)
+
+
+@contextmanager
+def _guarded() -> Iterator[None]:
+    """Let nothing run or connect, and end what hangs."""
+    global _watching
+
+    def late(number: int, frame: Any) -> None:
+        raise Hang(f"more than {LIMIT} s")
+
+    before = signal.signal(signal.SIGPROF, late)
+    signal.setitimer(signal.ITIMER_PROF, LIMIT)
+    _watching = True
+    try:
+        yield
+    finally:
+        _watching = False
+        signal.setitimer(signal.ITIMER_PROF, 0)
+        signal.signal(signal.SIGPROF, before)
+
+
+def case(seed: int, known: dict[str, str]) -> tuple[str, str]:
+    """Make the case of a number: the name of what is mutated, and its text."""
+    chance = random.Random(seed)
+    # the small one is checked ten times as fast
+    name = "tiny" if chance.random() < 0.9 else chance.choice(sorted(known))
+    return name, mutated(known[name], chance)
+
+
+def main() -> int:
+    """Run many cases, and print what came of them."""
+    import tests.conftest  # noqa: F401
+
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--cases", type=int, default=100_000)
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--keep-going", action="store_true")
+    given = parser.parse_args()
+    known, found, slowest = texts(), Counter[str](), 0.0
+    for seed in range(given.seed, given.seed + given.cases):
+        name, text = case(seed, known)
+        start = time.process_time()
+        try:
+            found[outcome(text)] += 1
+        except Exception as error:
+            found[type(error).__name__] += 1
+            print(f"case {seed} ({name}):\n{text}\n{traceback.format_exc()}", flush=True)
+            if not given.keep_going:
+                return 1
+        slowest = max(slowest, time.process_time() - start)
+    print(f"{given.cases} cases from {given.seed}: {dict(found)}; slowest {slowest:.2f} s")
+    return 0 if set(found) <= {"fine", "told"} else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())
