@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: demo test check format results gallery gpu clean
+.PHONY: demo test check format results gallery soak gpu clean
 
 demo: .venv/.installed
 	$(BIN)/graphkd train quickstart --out runs/quickstart --force
@@ -27,16 +27,13 @@ results: .venv/.installed
 	{ cat docs/results/about.md; sed 's/](comparison.svg)/](results\/comparison.svg)/' runs/results/comparison.md; } > docs/results.md
 	cp runs/results/comparison.svg docs/results/comparison.svg
 
-# docs/gallery.md: every shipped blueprint with its picture and its lines
-SYSTEMS = $(sort $(basename $(notdir $(wildcard blueprints/*.yaml))))
+# docs/gallery.md: every shipped blueprint with its pictures and its lines
 gallery: .venv/.installed
-	mkdir -p docs/gallery
-	for name in $(SYSTEMS); do $(BIN)/graphkd render $$name --out docs/gallery/$$name.svg --force; done
-	{ printf '# Gallery\n\nEvery system on digits, as `graphkd render` draws it; `make gallery` writes this page.\n'; \
-	  for name in $(SYSTEMS); do \
-	    printf '\n## %s\n\n![%s](gallery/%s.svg)\n\n```yaml\n' $$name $$name $$name; \
-	    grep -v '^# yaml-language-server' blueprints/$$name.yaml; printf '```\n'; \
-	  done; } > docs/gallery.md
+	$(BIN)/python docs/gallery/write.py
+
+# docs/soak.md: runs that are killed a hundred times and resumed, beside undisturbed ones
+soak: .venv/.installed-test
+	$(BIN)/python -m tests.soak.kill --kills 100 --out docs/soak.md
 
 # what only a GPU shows: the tests marked gpu, memory and races, and how fast the kernels are
 gpu: .venv/.installed-test

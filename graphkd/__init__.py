@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import sys
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -42,3 +43,14 @@ def __getattr__(name: str) -> Any:
     if name not in _HOME:
         raise AttributeError(f"module 'graphkd' has no attribute '{name}'")
     return getattr(importlib.import_module(_HOME[name]), name)
+
+
+def load_ipython_extension(shell: Any) -> None:
+    """Show blueprints, graphs and schedules in a notebook: `%load_ext graphkd`."""
+    importlib.import_module("graphkd.notebook").register(shell)
+
+
+# who works in a notebook need not ask for it
+_get_shell = getattr(sys.modules.get("IPython"), "get_ipython", None)
+if _get_shell is not None and _get_shell() is not None:
+    load_ipython_extension(_get_shell())

@@ -34,11 +34,19 @@ def test_compiles_with_and_without_each_optimization(name):
         assert compile_blueprint(blueprint, without=without).phases
 
 
-@pytest.mark.parametrize("name", SYSTEMS)
+@pytest.mark.parametrize("name", shipped())
 def test_is_in_the_gallery(name):
     docs = Path(__file__).parent.parent / "docs"
     page = (docs / "gallery.md").read_text(encoding="utf-8")
-    assert f"![{name}](gallery/{name}.svg)" in page, "run: make gallery"
+    about = load(name).about
+    if name.startswith("scale/"):
+        assert f"- [{name}](../blueprints/{name}.yaml): {about}\n" in page, "run: make gallery"
+        return
+    pictures = (
+        f"![{name}: knowledge](gallery/{name}.knowledge.svg)\n\n![{name}](gallery/{name}.svg)"
+    )
+    assert f"\n## {name}\n\n{about}\n\n{pictures}\n" in page, "run: make gallery"
+    assert (docs / "gallery" / f"{name}.knowledge.svg").exists()
     assert (docs / "gallery" / f"{name}.svg").exists()
 
 

@@ -14,7 +14,18 @@ PACKAGE = Path(graphkd.__file__).parent
 ROOT = PACKAGE.parent
 LINKED = ("components", "kernels", "blueprints")
 # each may import those before it; a run folder holds drawings, hence inspect below run
-LAYERS = ("errors", "component", "blueprint", "graph", "compile", "inspect", "run", "bench", "cli")
+LAYERS = (
+    "errors",
+    "component",
+    "blueprint",
+    "graph",
+    "compile",
+    "inspect",
+    "notebook",
+    "run",
+    "bench",
+    "cli",
+)
 
 
 def sources(folder):

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from cyclopts import App, CycloptsError
 
 from graphkd import __version__
-from graphkd.cli import comparing, looking, making, running, studying
+from graphkd.cli import caching, comparing, drawing, looking, making, running, studying
 from graphkd.errors import BlueprintError
 
 app = App(
@@ -18,7 +18,14 @@ app = App(
     version=__version__,
     help_format="plaintext",
 )
-for command in (*looking.COMMANDS, *running.COMMANDS, *comparing.COMMANDS, *making.COMMANDS):
+for command in (
+    *looking.COMMANDS,
+    *drawing.COMMANDS,
+    *running.COMMANDS,
+    *caching.COMMANDS,
+    *comparing.COMMANDS,
+    *making.COMMANDS,
+):
     name = command.__name__.removesuffix("_").replace("_", "-")
     app.command(command, name=name)
 app.command(studying.study)

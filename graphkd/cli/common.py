@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import json
+import os
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Annotated, Any
@@ -47,19 +49,33 @@ def print_json(value: Any) -> None:
     print(json.dumps(value, indent=2))
 
 
-def write_or_print(text: str, out: Path | None, *, force: bool) -> None:
-    """Write a text to a file, or print it when none is given.
+def check_out(out: Path | None, *, force: bool) -> None:
+    """Refuse a file that cannot be written, before long work.
+
+    Raises:
+        BlueprintError: the file is there and `force` is not given, or it has no folder.
+    """
+    if out is None:
+        return
+    if out.exists() and not force:
+        raise mistake(f"{out}: exists already; choose another --out, or --force to replace it")
+    if out.is_dir() or not out.parent.is_dir():
+        reason = errno.EISDIR if out.is_dir() else errno.ENOENT
+        raise mistake(f"{out}: cannot be written: {os.strerror(reason)}")
+
+
+def write_or_print(made: str | bytes, out: Path | None, *, force: bool) -> None:
+    """Write a text or a picture to a file; print a text when no file is given.
 
     Raises:
         BlueprintError: the file is there and `force` is not given, or it cannot be written.
     """
     if out is None:
-        print(text)
+        print(made)
         return
-    if out.exists() and not force:
-        raise mistake(f"{out}: exists already; choose another --out, or --force to replace it")
+    check_out(out, force=force)
     try:
-        out.write_text(text + "\n", encoding="utf-8")
+        out.write_bytes(made if isinstance(made, bytes) else f"{made}\n".encode())
     except OSError as error:
         raise mistake(f"{out}: cannot be written: {error.strerror}") from error
     print(out)

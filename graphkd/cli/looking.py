@@ -1,11 +1,11 @@
-"""Commands that look: check, explain, render, diff, list, show, schema."""
+"""Commands that look: check, explain, list, show, schema."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 import attrs
 from cyclopts import Parameter
@@ -76,86 +76,6 @@ def explain(
         print_json(plan_data(schedule))
     else:
         print(explained(schedule))
-
-
-_FORMATS = {
-    ".html": "html",
-    ".htm": "html",
-    ".svg": "svg",
-    ".mmd": "mermaid",
-    ".mermaid": "mermaid",
-    ".md": "mermaid",
-    ".dot": "dot",
-    ".gv": "dot",
-    # a file that is called anything
-    "": "html",
-}
-
-
-def render(
-    file: File,
-    /,
-    *overrides: str,
-    format: Annotated[
-        Literal["html", "svg", "mermaid", "dot"] | None,
-        Parameter(
-            help="By default what --out ends in (.html, .svg, .mmd, .md, .dot, .gv), html when it "
-            "has no ending, mermaid without --out."
-        ),
-    ] = None,
-    view: Annotated[
-        str | None,
-        Parameter(
-            help="What an HTML page shows first: knowledge (who teaches whom), dataflow (what is "
-            "computed from what) or schedule (what runs when)."
-        ),
-    ] = None,
-    out: Out = None,
-    force: Force = False,
-    plugin: Plugin = None,
-) -> None:
-    """Draw a blueprint: a page to look around in, a picture, or Mermaid or DOT text."""
-    suffix = out.suffix.lower() if out is not None else ".html" if view else ".mmd"
-    if format is None and suffix not in _FORMATS:
-        hint = did_you_mean(suffix, filter(None, _FORMATS))
-        raise mistake(f"--out {out}: no picture format ends in '{suffix}'{hint}")
-    chosen = format or _FORMATS[suffix]
-    _check_view(view, chosen)
-    blueprint = load_with(file, overrides, plugin)
-    from graphkd import inspect
-    from graphkd.compile import compile_blueprint
-
-    schedule = compile_blueprint(blueprint)
-    draw = {"svg": inspect.svg, "mermaid": inspect.mermaid, "dot": inspect.dot}
-    if chosen == "html":
-        drawn = inspect.page(schedule, view=view or _VIEWS[0])
-    else:
-        drawn = draw[chosen](schedule.graph)
-    if chosen == "mermaid" and suffix == ".md":
-        drawn = f"```mermaid\n{drawn}\n```"
-    write_or_print(drawn, out, force=force)
-
-
-_VIEWS = ("knowledge", "dataflow", "schedule")
-
-
-def _check_view(view: str | None, format: str) -> None:
-    """Refuse a view that there is not, and one of a format without views."""
-    if view is not None and view not in _VIEWS:
-        raise mistake(f"--view {view}: no such view{did_you_mean(view, _VIEWS)}")
-    if view is not None and format != "html":
-        raise mistake(f"--view {view}: {format} has no views; write --format html")
-
-
-def diff(one: File, other: File, /, *, plugin: Plugin = None, as_json: Json = False) -> None:
-    """Print what differs between two blueprints."""
-    from graphkd.blueprint.diff import diff as differences
-
-    changes = differences(load_with(one, (), plugin), load_with(other, (), plugin))
-    if as_json:
-        print_json([attrs.asdict(each) for each in changes])
-        return
-    print("\n".join(map(str, changes)) or "no difference")
 
 
 def list_(
@@ -264,4 +184,4 @@ def schema(*, out: Out = None, force: Force = False, plugin: Plugin = None) -> N
     write_or_print(json.dumps(made(), indent=1), out, force=force)
 
 
-COMMANDS: tuple[Callable[..., None], ...] = (check, explain, render, diff, list_, show, schema)
+COMMANDS: tuple[Callable[..., None], ...] = (check, explain, list_, show, schema)

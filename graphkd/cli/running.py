@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -31,6 +32,12 @@ if TYPE_CHECKING:
     from graphkd.run import Result
 
 Run = Annotated[Path, Parameter(help="The folder of a run.")]
+Nproc = Annotated[
+    int,
+    Parameter(
+        validator=Number(gte=1), help="Train on so many processes of this machine, one a GPU."
+    ),
+]
 Repeats = Annotated[
     int | None,
     Parameter(
@@ -59,54 +66,114 @@ def train(
     out: Out = None,
     without: Without = None,
     force: Force = False,
+    nproc: Nproc = 1,
     plugin: Plugin = None,
     as_json: Json = False,
 ) -> None:
     """Train what a blueprint says, and hand back the student."""
     from graphkd.run import train as run
+    from graphkd.run.distributed import joined
 
-    blueprint = load_with(file, overrides, plugin)
-    folder = out or Path("runs") / blueprint.blueprint
-    _until_stopped(
-        lambda console: run(
-            blueprint, out=folder, without=without or (), force=force, console=console
+    if nproc > 1:
+        words = ["train", file, *overrides, *_options(plugin, as_json=as_json)]
+        words += [f"--out={out}"] * (out is not None) + ["--force"] * force
+        _start(nproc, [*words, *(f"--without={each}" for each in without or ())])
+        return
+    with joined():
+        blueprint = load_with(file, overrides, plugin)
+        folder = out or Path("runs") / blueprint.blueprint
+        status = _until_stopped(
+            lambda console: run(
+                blueprint, out=folder, without=without or (), force=force, console=console
+            ),
+            folder,
+            as_json=as_json,
+        )
+    sys.exit(status)
+
+
+def resume(
+    folder: Run,
+    /,
+    *,
+    allow_changed: Annotated[
+        list[str] | None,
+        Parameter(
+            name="--allow-changed",
+            negative="",
+            help="Go on although this changed, as train.epochs or versions.torch; not exactly.",
         ),
-        folder,
-        as_json=as_json,
-    )
-
-
-def resume(folder: Run, /, *, plugin: Plugin = None, as_json: Json = False) -> None:
-    """Go on with a run from its newest checkpoint."""
+    ] = None,
+    nproc: Nproc = 1,
+    plugin: Plugin = None,
+    as_json: Json = False,
+) -> None:
+    """Go on with a run from its newest whole checkpoint."""
     from graphkd.run import resume as run
+    from graphkd.run.distributed import joined
 
-    load_plugins(plugin)
-    _until_stopped(lambda console: run(folder, console=console), folder, as_json=as_json)
+    if nproc > 1:
+        words = ["resume", str(folder), *_options(plugin, as_json=as_json)]
+        _start(nproc, [*words, *(f"--allow-changed={each}" for each in allow_changed or ())])
+        return
+    with joined():
+        load_plugins(plugin)
+        status = _until_stopped(
+            lambda console: run(folder, allow_changed=allow_changed or (), console=console),
+            folder,
+            as_json=as_json,
+        )
+    sys.exit(status)
 
 
-def _until_stopped(run: Callable[[Console | None], Result], folder: Path, *, as_json: bool) -> None:
+def _options(plugin: list[str] | None, *, as_json: bool) -> list[str]:
+    return [*(f"--plugin={each}" for each in plugin or ()), *["--json"] * as_json]
+
+
+def _start(count: int, words: list[str]) -> None:
+    """Run the command in several processes.
+
+    Raises:
+        BlueprintError: it runs in one of several already.
+    """
+    from graphkd.run.start import is_started, start_processes
+
+    if is_started():
+        raise mistake("--nproc starts processes, but torchrun has started this one; leave it out")
+    sys.exit(start_processes(count, words))
+
+
+def _until_stopped(run: Callable[[Console | None], Result], folder: Path, *, as_json: bool) -> int:
+    """Show a run and what it found, in the first of several processes; return the status."""
     from rich.console import Console
 
     from graphkd.run import Stopped
     from graphkd.run.folder import is_run
     from graphkd.run.table import result_data, result_table
+    from graphkd.run.world import world_of
 
-    console = Console()
+    console, speaks = Console(), world_of(os.environ).first
     try:
-        result = run(None if as_json else console)
-    except (Stopped, KeyboardInterrupt):
+        result = run(console if speaks and not as_json else None)
+    except (Stopped, KeyboardInterrupt) as error:
         # a second Ctrl-C does not wait for the step, and one at the start finds no run yet
         hint = f"; go on with: graphkd resume {quote(str(folder))}" if is_run(folder) else ""
-        print(f"graphkd: stopped{hint}", file=sys.stderr)
-        sys.exit(130)
+        if speaks:
+            print(f"graphkd: stopped{hint}", file=sys.stderr)
+        if isinstance(error, KeyboardInterrupt):
+            sys.exit(130)
+        return 130
+    if not speaks:
+        return 0
     if as_json:
         print_json({"folder": str(result.folder), **result_data(result)})
-        return
+        return 0
     console.print(result_table(result))
     print(f"run folder: {result.folder}")
     drawn = [result.folder / name for name in ("graph.svg", "graph.mmd")]
     for path in [path for path in drawn if path.exists()][:1]:
         print(f"drawn graph: {path}")
+    return 0
 
 
 def eval_(
@@ -129,6 +196,13 @@ def eval_(
         print_json(result_data(result))
     else:
         Console().print(result_table(result))
+
+
+def report(folder: Run, /) -> None:
+    """Write the page of a run anew from its files, and print where it lies."""
+    from graphkd.inspect.report.again import report_again
+
+    print(report_again(folder))
 
 
 def export(
@@ -231,4 +305,4 @@ def _bench_machine_code(
         write_or_print(table(rows) if out is None else page(rows), out, force=force)
 
 
-COMMANDS: tuple[Callable[..., None], ...] = (train, resume, eval_, export, bench)
+COMMANDS: tuple[Callable[..., None], ...] = (train, resume, eval_, report, export, bench)

@@ -34,6 +34,10 @@ class Course:
             return f"trained {self._in(self.trained[each.name])}".rstrip()
         return "frozen" if each.kind == "model" else ""
 
+    def state(self, each: Vertex) -> str:
+        """Say `frozen`, `trained` or `fitted`; empty for parts."""
+        return self.mark(each).partition(" ")[0]
+
     def when(self, each: Vertex) -> str:
         """Say `in PHASES` for a loss that sleeps in some, else nothing."""
         return self._in(self.alive.get(each.name, self.phases))

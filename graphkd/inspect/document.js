@@ -5,5 +5,6 @@
   document.getElementById("theme").addEventListener("click", () => {
     const now = root.dataset.theme || (dark() ? "dark" : "light");
     root.dataset.theme = now === "dark" ? "light" : "dark";
+    memory.set("theme", root.dataset.theme);
   });
 }

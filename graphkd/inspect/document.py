@@ -20,9 +20,9 @@ _PAGE = Template("""<!doctype html>
 <html lang="en"><head><meta charset="utf-8">
 <meta http-equiv="Content-Security-Policy" content="$policy">
 <meta name="viewport" content="width=device-width, initial-scale=1">
-<title>$title</title><style>$style</style></head>
+<title>$title</title><style>$style</style>$early</head>
 <body class="reading">
-<header><h1>$title</h1><button id="theme" title="Light or dark">light / dark</button></header>
+<header><h1>$title</h1>$tools<button id="theme" title="Light or dark">light / dark</button></header>
 $body
 <script type="application/json" id="facts">$facts</script>
 <script>$script</script>
@@ -31,7 +31,14 @@ $body
 
 
 def document(
-    title: str, body: str, *, style: str = "", script: str = "", facts: object = None
+    title: str,
+    body: str,
+    *,
+    style: str = "",
+    script: str = "",
+    facts: object = None,
+    tools: str = "",
+    early: bool = False,
 ) -> str:
     """Write a page for reading, light or dark as the reader chooses.
 
@@ -41,14 +48,20 @@ def document(
         style: rules added to those that all pages share; colours are `var(--blue)` and so on.
         script: run after the page is there; `facts` stands in the element of that id.
         facts: plain data for the script.
+        tools: HTML of buttons that stand beside the title.
+        early: choose light or dark before anything is drawn, for a page that loads itself anew.
 
     Returns:
         HTML that needs no network.
     """
-    whole = resource("graphkd.inspect", "document.js") + script
+    first = resource("graphkd.inspect", "memory.js")
+    rest = resource("graphkd.inspect", "document.js") + script
+    whole = rest if early else first + rest
     return _PAGE.substitute(
-        policy=policy(whole),
+        policy=policy(whole, first=first if early else ""),
+        early=f"<script>{first}</script>" if early else "",
         title=said(title),
+        tools=tools,
         style=themed_sheet() + resource("graphkd.inspect", "document.css") + style,
         body=body,
         facts=json_text(facts),
@@ -56,12 +69,13 @@ def document(
     )
 
 
-def policy(script: str, style: str | None = None) -> str:
-    """Allow one script, and one style sheet or any; and nothing from anywhere else."""
+def policy(script: str, style: str | None = None, *, first: str = "") -> str:
+    """Allow one script or two, and one style sheet or any; and nothing from anywhere else."""
     # pictures of other programs bring styles and images along
     rest = "'unsafe-inline'; img-src data:" if style is None else _digest(style)
+    scripts = " ".join(map(_digest, filter(None, (first, script))))
     return (
-        f"default-src 'none'; script-src {_digest(script)}; style-src {rest}; "
+        f"default-src 'none'; script-src {scripts}; style-src {rest}; "
         "base-uri 'none'; form-action 'none'"
     )
 

@@ -13,6 +13,7 @@ from graphkd.blueprint.model import Ramp
 from graphkd.compile.instructions import (
     Advance,
     Backward,
+    Cached,
     Convert,
     Fit,
     Forward,
@@ -31,6 +32,7 @@ from graphkd.component import name_of
 from graphkd.graph import Vertex, vertex
 from graphkd.inspect.amount import counted
 from graphkd.inspect.amount import short as short
+from graphkd.inspect.cached import cached_data, cached_lines
 from graphkd.inspect.fused import fused_lines, unfused
 from graphkd.inspect.text import one_line
 
@@ -54,7 +56,7 @@ def explain(schedule: Schedule) -> str:
         rows = rows_of(plan)
         console.print(phase_title(schedule, plan), soft_wrap=True)
         console.print(_table(rows))
-        for line in (*fused_lines(plan), total_line(plan, rows)):
+        for line in (*fused_lines(plan), *cached_lines(plan), total_line(plan, rows)):
             console.print(line, soft_wrap=True)
         console.print()
     return "\n".join(line.rstrip() for line in stream.getvalue().rstrip().splitlines())
@@ -68,6 +70,7 @@ def plan_data(schedule: Schedule) -> list[dict[str, Any]]:
             "trained": list(plan.trained),
             "instructions": rows_of(plan),
             "unfused": unfused(plan),
+            "cached": cached_data(plan),
             **_sums(rows_of(plan)),
         }
         for plan in schedule.phases
@@ -86,16 +89,21 @@ def _table(rows: list[Row]) -> Table:
 
 
 def phase_title(schedule: Schedule, plan: PhasePlan) -> str:
+    """Say in one line what a phase is, and which passes its schedule was made without."""
+    without = f"; without {', '.join(schedule.without)}" if schedule.without else ""
+    return one_line(f"{plan_title(plan)}{without}")
+
+
+def plan_title(plan: PhasePlan) -> str:
     """Say in one line what a phase is: its length, its batches, its recipe."""
     recipe = plan.recipe
-    without = f"; without {', '.join(schedule.without)}" if schedule.without else ""
     if plan.phase.fit and not plan.phase.train:
         said = f"fits {', '.join(plan.phase.fit)} in one pass"
     else:
         count, word = (recipe.steps, "step") if recipe.steps else (recipe.epochs, "epoch")
         batches = f"{counted(count, word)} in batches of {plan.data.batch_size}"
         said = f"{batches}, {recipe.optimizer} lr {recipe.lr:g}, {recipe.schedule}"
-    return one_line(f"phase '{plan.name}': {said}{without}")
+    return one_line(f"phase '{plan.name}': {said}")
 
 
 def rows_of(plan: PhasePlan) -> list[Row]:
@@ -128,6 +136,11 @@ def _row(plan: PhasePlan, each: Instruction) -> Row:
             row |= {"of": _forward(each), "reads": _reads(each.reads), "makes": _makes(plan, each)}
             row |= {"parameters": cost.parameters, "FLOPs": cost.flops}
             row["bytes"] = cost.activation_bytes
+        case Cached():
+            # what a step costs once all is there: nothing is computed
+            row |= {"of": _forward(each.forward), "reads": _reads(each.reads[:1])}
+            row["makes"] = _makes(plan, each.forward)
+            row["parameters"] = vertex(plan.graph, each.node).cost.parameters
         case Loss():
             loss = vertex(plan.graph, each.node)
             row |= {"of": f"{each.node} {name_of(loss.component)}", "reads": _reads(each.reads)}

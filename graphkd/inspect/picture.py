@@ -11,7 +11,16 @@ from graphkd.blueprint.model import Flow, Ramp
 from graphkd.blueprint.save import to_plain
 from graphkd.compile.phases import delivered
 from graphkd.component import name_of
-from graphkd.graph import Edge, Graph, Vertex, edges_into, flow_of, vertex, vertices
+from graphkd.graph import (
+    Edge,
+    Graph,
+    Vertex,
+    edges_into,
+    edges_out_of,
+    flow_of,
+    vertex,
+    vertices,
+)
 from graphkd.inspect.amount import counted
 from graphkd.inspect.course import Course, course_of
 from graphkd.inspect.text import one_line
@@ -27,6 +36,8 @@ class Box:
         title: its first line.
         aside: what stands behind the title: whether a node learns and is handed back, or a weight.
         notes: the lines below.
+        state: `frozen`, `trained` or `fitted`; empty for what is no node.
+        shared: whether it lends weights to another node, or borrows some.
     """
 
     name: str
@@ -34,6 +45,8 @@ class Box:
     title: str
     aside: str
     notes: tuple[str, ...]
+    state: str = ""
+    shared: bool = False
 
     @property
     def lines(self) -> tuple[str, ...]:
@@ -62,8 +75,11 @@ def picture(graph: Graph) -> tuple[list[Box], list[Arrow]]:
     """Return the boxes and arrows of a graph.
 
     A flow is drawn from the knowledge to its loss and on to the learner: `gradient` arrows point
-    against the way that values go.
+    against the way that values go. A graph that was put together of others brings its own along.
     """
+    own: tuple[list[Box], list[Arrow]] | None = graph.graph.get("picture")
+    if own is not None:
+        return own
     course = course_of(graph)
     boxes = [_box(graph, each, course) for each in vertices(graph)]
     arrows = [
@@ -92,10 +108,13 @@ def _box(graph: Graph, each: Vertex, course: Course) -> Box:
         return _made(each, "data", "", [what])
     if each.flow is not None or each.kind == "convert":
         return _made(each, what, "", [size])
-    model = getattr(each.component, "model", "")
-    notes = [f"{what} {model}".strip(), *_borrowed(graph, each), size]
+    # what is called as its component is need not say so twice
+    words = ("" if what == each.name else what, getattr(each.component, "model", ""))
+    notes = [" ".join(filter(None, words)), *_borrowed(graph, each), size]
     marks = [course.mark(each), "delivered" if each.name in delivered(graph) else ""]
-    return _made(each, each.name, ", ".join(filter(None, marks)), notes)
+    made = _made(each, each.name, ", ".join(filter(None, marks)), notes)
+    loans = (*edges_into(graph, each.name, "weights"), *edges_out_of(graph, each.name, "weights"))
+    return attrs.evolve(made, state=course.state(each), shared=bool(loans))
 
 
 def _made(each: Vertex, title: str, aside: str, notes: list[str]) -> Box:
@@ -113,10 +132,24 @@ def _settings(component: Any) -> Iterator[str]:
 
 
 def weight_of(weight: float | Ramp) -> str:
-    """Say a flow's weight: `x 0.9`, `x 0 to 1 in 2 epochs`; empty for 1."""
+    """Say a flow's weight: `x 0.9`, `x 0 → 1 in 2 epochs, cosine`; empty for 1."""
     if isinstance(weight, Ramp):
-        return f"x {weight.start:g} to {weight.end:g} in {weight.epochs:g} epochs"
+        length = f"in {weight.epochs:g} epoch{'' if weight.epochs == 1 else 's'}"
+        shape = "" if weight.shape == "linear" else f", {weight.shape}"
+        return f"{brief_weight(weight)} {length}{shape}"
+    return brief_weight(weight)
+
+
+def brief_weight(weight: float | Ramp) -> str:
+    """Say it as short as an arrow needs it: a ramp without its length."""
+    if isinstance(weight, Ramp):
+        return f"x {weight.start:g} → {weight.end:g}"
     return "" if weight == 1 else f"x {weight:g}"
+
+
+def loan(field: str, value: str) -> str:
+    """Say what a field borrows: `early student.stage3`, and no name twice."""
+    return value if value.partition(".")[0] == field else f"{field} {value}"
 
 
 def _limits(flow: Flow, when: str) -> Iterator[str]:
@@ -131,7 +164,7 @@ def _borrowed(graph: Graph, each: Vertex) -> Iterator[str]:
     fields = list(attrs.fields_dict(type(each.component)))
     lent = edges_into(graph, each.name, "weights")
     for source, edge in sorted(lent, key=lambda pair: fields.index(pair[1].tap)):
-        yield f"{edge.tap} {getattr(each.component, edge.tap, source)}"
+        yield loan(edge.tap, str(getattr(each.component, edge.tap, source)))
 
 
 def _arrow(graph: Graph, source: str, target: Vertex, edge: Edge) -> Arrow:

@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable
 from xml.sax.saxutils import escape
 
-from graphkd.inspect.drawing.layout import PAD, Rect
+from graphkd.inspect.drawing.glyphs import glyphs
+from graphkd.inspect.drawing.layout import Rect
+from graphkd.inspect.drawing.sizes import GLYPH, PAD, weight_width
 from graphkd.inspect.picture import Box
 from graphkd.inspect.text import NOTE, TITLE, clip, one_line, text_width
 
@@ -29,29 +31,44 @@ def text(x: float, y: float, words: str, size: float, room: float, look: str = "
     shown = clip(one_line(words), size, room)
     whole = "" if shown == one_line(words) else f"<title>{escaped(words)}</title>"
     named = f' class="{look}"' if look else ""
-    return f'<text x="{x:g}" y="{y:g}"{named}>{escaped(shown)}{whole}</text>' if shown else ""
+    return (
+        f'<text x="{number(x)}" y="{number(y)}"{named}>{escaped(shown)}{whole}</text>'
+        if shown
+        else ""
+    )
+
+
+def number(value: float) -> str:
+    """Write a place in the picture as short as a tenth of a pixel needs it."""
+    return f"{value:.1f}".removesuffix(".0")
 
 
 def box(rect: Rect, look: str, corner: int) -> str:
     """Draw a rectangle with round corners."""
-    sizes = f'width="{rect.width:.1f}" height="{rect.height:.1f}" rx="{corner}"'
-    return f'<rect class="{look}" x="{rect.x:.1f}" y="{rect.y:.1f}" {sizes}/>'
+    sizes = f'width="{number(rect.width)}" height="{number(rect.height)}" rx="{corner}"'
+    return f'<rect class="{look}" x="{number(rect.x)}" y="{number(rect.y)}" {sizes}/>'
 
 
 def bar(rect: Rect, look: str) -> str:
     """Draw the coloured left edge of a box."""
-    sizes = f'width="3" height="{rect.height:.1f}"'
-    return f'<rect class="{look}" x="{rect.x:.1f}" y="{rect.y:.1f}" {sizes}/>'
+    sizes = f'width="3" height="{number(rect.height)}"'
+    return f'<rect class="{look}" x="{number(rect.x)}" y="{number(rect.y)}" {sizes}/>'
 
 
 def head(rect: Rect, said: Box) -> list[str]:
-    """Write a title at the left, and what is said of it at the right in at most half the room."""
-    room = rect.width - 2 * PAD
+    """Write marks and a title at the left, and what is said of it at the right.
+
+    What is said takes at most half the room.
+    """
+    marks = glyphs(said, rect.x + PAD, rect.y + 10)
+    x = rect.x + PAD + GLYPH * len(marks)
+    room = rect.right - PAD - x
     taken = min(text_width(said.aside, NOTE) + PAD, room / 2) if said.aside else 0.0
     left = text_width(clip(said.title, TITLE, room - taken), TITLE) + PAD
     return [
-        text(rect.x + PAD, rect.y + 20, said.title, TITLE, room - taken, "title"),
-        text(rect.right - PAD, rect.y + 20, said.aside, NOTE, room - left, "aside"),
+        *marks,
+        text(x, rect.y + 20, said.title, TITLE, room - taken, "title"),
+        text(rect.right - PAD, rect.y + 20, said.aside, NOTE, max(room - left, 0.0), "aside"),
     ]
 
 
@@ -66,6 +83,18 @@ def small(rect: Rect, look: str, title: str, note: str) -> list[str]:
     ]
 
 
+def plate(x: float, y: float, words: str) -> list[str]:
+    """Write words on a line, so that the line does not cross them.
+
+    Args:
+        x: left end, in pixels.
+        y: height of the line.
+        words: few.
+    """
+    rect = Rect(x, y - 7, weight_width(words), 14)
+    return [box(rect, "plate", 7), text(x + 5, y + 3.5, words, NOTE, rect.width, "weight")]
+
+
 def pairs(points: Iterable[tuple[float, float]]) -> list[str]:
     """Write points as paths do."""
-    return [f"{x:.1f},{y:.1f}" for x, y in points]
+    return [f"{number(x)},{number(y)}" for x, y in points]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from collections.abc import Iterable
 
 TITLE, NOTE = 12.5, 10.5
 """Heights of the two kinds of text in a box, in pixels; titles are bold."""
@@ -29,10 +30,28 @@ def _em(letter: str) -> float:
     return 0.74 if letter.isupper() else 0.63
 
 
+def packed(words: Iterable[str], size: float, width: float) -> list[str]:
+    """Write several notes behind one another, in as many lines as their room needs.
+
+    Args:
+        words: the notes; one that is wider than its room has a line for itself.
+        size: height of the letters.
+        width: of a line.
+    """
+    lines: list[str] = []
+    for each in filter(None, words):
+        joined = f"{lines[-1]} · {each}" if lines else each
+        if lines and text_width(joined, size) <= width:
+            lines[-1] = joined
+        else:
+            lines.append(each)
+    return lines
+
+
 def clip(text: str, size: float, width: float) -> str:
     """Shorten a text until it fits into a width."""
     # what is as wide as its room, but for rounding, fits
-    if text_width(text, size) <= width + 0.5:
+    if not text or text_width(text, size) <= width + 0.5:
         return text
     while text and text_width(text + "…", size) > width:
         text = text[:-1]

@@ -2,6 +2,9 @@
 
 import pytest
 
+from graphkd.compile import compile_blueprint
+from tests.inspect.many import many
+
 VIEWS = ("knowledge", "dataflow", "schedule")
 # boxes of the words of a drawing, as the browser's font has them, that lie on each other
 OVERLAPS = """view => {
@@ -92,6 +95,13 @@ def test_a_click_on_a_box_says_what_is_known_of_it(opened):
     panel.get_by_role("button", name="ofa: teacher.logits → student.logits").click()
     said = panel.inner_text()
     assert "2310.19444" in said and "nontarget_power" in said and "teacher.logits" in said
+
+
+def test_flows_into_a_chosen_learner_are_not_dimmed(opened):
+    tab = opened("tas")
+    part(tab, "knowledge", "assistant").click()
+    near = tab.locator("#knowledge .arrow.near").all_text_contents()
+    assert sum("ofa" in each for each in near) == 2
 
 
 def test_a_click_on_an_arrow_shows_its_loss(opened):
@@ -185,6 +195,57 @@ def test_the_drawing_moves_and_grows(opened):
     assert box.bounding_box()["width"] > 1.3 * moved["width"]
     tab.locator("#whole").click()
     assert box.bounding_box() == pytest.approx(before)
+
+
+def test_all_taps_of_a_model_are_listed_and_those_read_marked(opened):
+    tab = opened("tas")
+    part(tab, "knowledge", "student").click()
+    panel = tab.locator("#panel")
+    rows = panel.locator("h3", has_text="taps").locator("+ dl")
+    assert {"stage1", "stage4", "logits"} <= set(rows.locator("dt").all_text_contents())
+    read = rows.locator("dt:not(.unread)").all_text_contents()
+    assert sorted(read) == ["embedding", "logits", "stage3"]
+    assert rows.locator(".read").count() == 3
+
+
+def test_the_evaluation_is_a_phase_of_the_schedule(opened):
+    tab = opened("two_teachers", view="schedule")
+    last = tab.locator("#schedule section").last
+    assert last.locator("h2").inner_text().startswith("evaluation, between epochs")
+    assert "Measure" in last.inner_text() and "Backward" not in last.inner_text()
+    tab.locator("#phase").select_option(label="evaluate")
+    assert tab.locator("#schedule section:not([hidden])").count() == 1
+
+
+def test_a_large_drawing_leaves_out_what_is_not_seen(opened):
+    tab = opened(compile_blueprint(many(80)), view="dataflow")
+    groups = tab.locator("#dataflow .part")
+    away = tab.locator("#dataflow .part.away")
+    assert groups.count() / 2 < away.count() < groups.count()
+    tab.locator("#search").fill("node79")
+    tab.locator("#search").press("Enter")
+    chosen = tab.locator("#dataflow .part.chosen:not(.away)").first.bounding_box()
+    view = tab.locator("#dataflow").bounding_box()
+    assert view["y"] <= chosen["y"] <= view["y"] + view["height"]
+    # the whole of it: nothing is away, but words too small to be read are
+    tab.locator("#whole").click()
+    assert away.count() == 0
+    assert not tab.locator("#dataflow text").first.is_visible()
+
+
+def test_tabs_and_boxes_are_used_by_keyboard(opened):
+    tab = opened("tas")
+    tab.get_by_role("tab", name="knowledge").focus()
+    tab.keyboard.press("ArrowRight")
+    assert tab.locator("#dataflow").is_visible()
+    assert tab.evaluate("document.activeElement.dataset.view") == "dataflow"
+    tab.keyboard.press("ArrowLeft")
+    box = tab.get_by_role("button", name="model assistant", exact=True).first
+    box.focus()
+    tab.keyboard.press("Space")
+    assert tab.locator("#panel h2").inner_text() == "assistant"
+    # where the keyboard is can be seen
+    assert box.locator(".frame").evaluate("each => getComputedStyle(each).strokeWidth") == "3px"
 
 
 def test_the_keyboard_chooses_too(opened):

@@ -186,7 +186,7 @@ def test_several_mistakes_are_a_line_each(two, fail, tmp_path):
     )
 
 
-@pytest.mark.parametrize("command", ["check", "explain", "render"])
+@pytest.mark.parametrize("command", ["check", "explain"])
 def test_a_files_own_mistakes_come_before_all_else(two, fail, tmp_path, command):
     (tmp_path / "bad.yaml").write_text("blueprint: x\ndata: digit\n")
     assert fail(command, "bad.yaml") == (

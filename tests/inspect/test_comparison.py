@@ -2,6 +2,7 @@
 
 import json
 import math
+import re
 
 import attrs
 import pytest
@@ -218,4 +219,24 @@ def test_files(tmp_path):
     assert [path.name for path in paths] == names
     assert sorted(path.name for path in tmp_path.iterdir()) == sorted(names)
     assert json.loads(paths[0].read_text()) == strict(comparison_data(THREE))
-    assert paths[2].read_text().strip() in paths[3].read_text()
+    # the page draws the same, in the colours that its reader chooses
+    drawn = re.sub(r"<style>.*?</style>\n", "", paths[2].read_text()).strip()
+    assert drawn in paths[3].read_text()
+
+
+def test_the_page_shows_how_the_runs_came_there(tmp_path):
+    place = tmp_path / "a" / "seed0"
+    place.mkdir(parents=True)
+    records = [
+        {"step": n, "validation/student/top1": n / 4, "validation/t/top1": 1} for n in (1, 2)
+    ]
+    (place / "metrics.jsonl").write_text("".join(json.dumps(each) + "\n" for each in records))
+    reports = {0: "a/seed0/report.html", 1: "gone/report.html"}
+    made = comparison(entry("a", 0.5, 0.5, reports=reports), entry("b", 0.5, 0.5))
+    write_comparison(made, tmp_path)
+    page = (tmp_path / "comparison.html").read_text()
+    facts = json.loads(re.search(r'id="facts">(.*?)</script>', page)[1])
+    (chart,) = facts["charts"]
+    (curve,) = chart["curves"]
+    assert curve["name"] == "a, seed 0"
+    assert (curve["steps"], curve["values"]) == ([1, 2], [25.0, 50.0])

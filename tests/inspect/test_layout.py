@@ -16,7 +16,8 @@ from graphkd.graph import Graph
 from graphkd.inspect.drawing.lanes import arrange
 from graphkd.inspect.drawing.layout import Rect, lay_out
 from graphkd.inspect.drawing.routes import routes
-from graphkd.inspect.text import clip, text_width
+from graphkd.inspect.text import clip, packed, text_width
+from tests.inspect.shipped import NAMES, shipped
 
 TAPS = ("stage1", "stage2", "embedding", "logits")
 
@@ -98,9 +99,18 @@ def inside(rect, x, y):
     return rect.x + 0.01 < x < rect.right - 0.01 and rect.y + 0.01 < y < rect.bottom - 0.01
 
 
-@pytest.mark.parametrize("seed", range(12))
+@pytest.mark.parametrize("seed", range(30))
 def test_boxes_and_arrows_keep_apart(seed):
-    plan = arrange(chance(seed, 2 + seed * 28 // 11))
+    assert_apart(chance(seed, 2 + seed))
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_boxes_and_arrows_of_shipped_blueprints_keep_apart(name):
+    assert_apart(shipped(name))
+
+
+def assert_apart(graph):
+    plan = arrange(graph)
     layout = lay_out(plan)
     boxes = list(boxes_of(layout).values())
     lanes = list(layout.lanes.values())
@@ -183,8 +193,13 @@ def test_long_texts_are_cut():
     assert clip("logits", 10.0, 100.0) == "logits"
     cut = clip("a" * 50, 10.0, 100.0)
     assert cut.endswith("…") and text_width(cut, 10.0) <= 100.0 < text_width("a" + cut, 10.0)
+    assert clip("", 10.0, -5.0) == ""
     # letters of East Asia take about their height
     assert text_width("学生", 10.0) == 20.0
+
+
+def test_notes_are_packed_into_lines():
+    assert packed(["aa", "", "bb", "c" * 20, "d"], 10.0, 60.0) == ["aa · bb", "c" * 20, "d"]
 
 
 def test_sides_of_a_rectangle():

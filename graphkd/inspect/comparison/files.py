@@ -12,10 +12,12 @@ from typing import Any
 from urllib.parse import quote
 
 from graphkd.errors import mistake
+from graphkd.inspect.comparison.curves import validation_chart
 from graphkd.inspect.comparison.data import METRICS, Comparison, comparison_data
-from graphkd.inspect.comparison.plot import comparison_svg
+from graphkd.inspect.comparison.plot import THEMED, comparison_svg
 from graphkd.inspect.comparison.table import caption, head, origin_line, remarks, rows
-from graphkd.inspect.document import document, said, table
+from graphkd.inspect.document import said, table
+from graphkd.inspect.report.frame import report_document
 from graphkd.inspect.text import one_line
 
 NUMBERS, PAGE, PICTURE, BROWSER = (
@@ -41,7 +43,7 @@ def write_comparison(found: Comparison, folder: Path) -> list[Path]:
         NUMBERS: json.dumps(strict(comparison_data(found)), indent=2),
         PAGE: comparison_markdown(found),
         PICTURE: comparison_svg(found),
-        BROWSER: comparison_html(found),
+        BROWSER: comparison_html(found, folder=folder),
     }
     for name, text in texts.items():
         draft = folder / f"{name}.tmp"
@@ -91,18 +93,27 @@ def _title(found: Comparison) -> str:
     return f"{', '.join(each.name for each in found.others())} beside {found.baseline}"
 
 
-def comparison_html(found: Comparison) -> str:
-    """Write a page that opens without a network."""
+def comparison_html(found: Comparison, *, folder: Path | None = None) -> str:
+    """Write a page that opens without a network.
+
+    Args:
+        found: the comparison.
+        folder: where it lies; with it the page shows the curves of the runs that can be read.
+    """
+    charts = validation_chart(found, folder) if folder else []
+    curves = '<h2>On the way</h2><div id="charts" class="charts one"></div>' if charts else ""
     body = (
         f"<p>{said(caption(found))}</p>",
         table(head(found), rows(found)),
         *(f"<p>{said(each)}</p>" for each in remarks(found)),
-        f"<figure>{comparison_svg(found)}</figure>",
+        f"<figure>{comparison_svg(found, themed=True)}</figure>",
+        curves,
         f'<h2>Seed by seed</h2><div class="wide">{_seeds(found)}</div>',
         f"<h2>Where it comes from</h2><pre>{said(found.origin.command)}</pre>",
         f"<p>{said(origin_line(found))}</p>",
     )
-    return document(_title(found), "".join(body))
+    facts = {"running": False, "charts": charts, "bands": []}
+    return report_document(_title(found), "".join(body), facts=facts, style=THEMED, more="plain.js")
 
 
 def _seeds(found: Comparison) -> str:

@@ -31,6 +31,8 @@ _COLOURS = (
 _LIGHT = _COLOURS.format(dot="#4263eb", mean="#d9480f")
 _DARK = _COLOURS.format(dot="#748ffc", mean="#ff922b")
 _STYLE = f"{_FORMS}{_LIGHT}@media (prefers-color-scheme:dark){{{_DARK}}}"
+THEMED = _FORMS + _COLOURS.format(dot="var(--blue)", mean="var(--orange)")
+"""The style sheet of the picture for a page whose reader chooses light or dark."""
 
 
 @attrs.frozen
@@ -90,10 +92,13 @@ def stack(places: Sequence[float]) -> list[int]:
     return levels
 
 
-def comparison_svg(found: Comparison) -> str:
+def comparison_svg(found: Comparison, *, themed: bool = False) -> str:
     """Draw the paired differences of a comparison.
 
-    Colours follow the reader's light or dark scheme.
+    Args:
+        found: the comparison.
+        themed: leave the colours to the page around it, which has `THEMED`; else they stand in the
+            picture, and follow the reader's light or dark scheme.
 
     Returns:
         One `svg` element; the same text for the same comparison.
@@ -110,7 +115,7 @@ def comparison_svg(found: Comparison) -> str:
             f'<svg xmlns="http://www.w3.org/2000/svg" class="graphkd" role="img" '
             f'width="{WIDTH}" height="{height}" viewBox="0 0 {WIDTH} {height}">',
             f"<title>{escape(one_line(_title(found)))}</title>",
-            f"<style>{style_sheet()}{_STYLE}</style>",
+            *([] if themed else [f"<style>{style_sheet()}{_STYLE}</style>"]),
             f'<rect class="paper" width="{WIDTH}" height="{height}"/>',
             *_header(found),
             *_grid(axis, y),

@@ -77,10 +77,14 @@ class Objective:
     Attributes:
         box: the loss or probe.
         ends: who teaches whom; empty for a probe.
+        weight: of its flow, as its arrow says it; empty for 1.
+        more: what the reader of the picture is told beside the blueprint.
     """
 
     box: Box
     ends: str
+    weight: str = ""
+    more: str = ""
 
 
 @attrs.frozen

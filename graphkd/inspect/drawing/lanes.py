@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from types import MappingProxyType
 from typing import Any
 
 import networkx as nx
@@ -11,25 +12,34 @@ import networkx as nx
 from graphkd.component import Socket
 from graphkd.graph import Graph, flow_of, vertex
 from graphkd.inspect.drawing.arrangement import Arrangement, Chip, Lane, Objective, Spot, Wire
-from graphkd.inspect.picture import Arrow, Box, picture
+from graphkd.inspect.picture import Arrow, Box, brief_weight, picture
 from graphkd.inspect.text import one_line
 
 OBJECTIVES = ("loss", "probe")
 
 
-def arrange(graph: Graph) -> Arrangement:
-    """Put the boxes of a graph into lanes, columns and an order."""
-    return _Arranger(graph).arrange()
+NOTHING: Mapping[str, str] = MappingProxyType({})
+
+
+def arrange(graph: Graph, *, more: Mapping[str, str] = NOTHING) -> Arrangement:
+    """Put the boxes of a graph into lanes, columns and an order.
+
+    Args:
+        graph: inferred.
+        more: a line for the box of a loss or probe, by its vertex.
+    """
+    return _Arranger(graph, more).arrange()
 
 
 class _Arranger:
-    def __init__(self, graph: Graph) -> None:
+    def __init__(self, graph: Graph, more: Mapping[str, str]) -> None:
         drawn, arrows = picture(graph)
         self.graph = graph
+        self.more = more
         self.boxes = {box.name: box for box in drawn}
         self.wires = tuple(dict.fromkeys(map(self._wire, arrows)))
         self.values = [wire.ends for wire in self.wires if wire.kind != "weights"]
-        self.parents = dict(self._parents())
+        self.parents = self._parents()
 
     def arrange(self) -> Arrangement:
         inputs = self._inputs()
@@ -52,20 +62,21 @@ class _Arranger:
     def _spot(self, name: str, tap: str) -> Spot:
         return name, tap if self.boxes[name].kind in ("model", "data") else ""
 
-    def _parents(self) -> Iterator[tuple[str, Spot]]:
+    def _parents(self) -> dict[str, Spot]:
         """Find for each projector that reads one tap of a node the tap that it stands behind."""
+        found: dict[str, Spot] = {}
         for name, box in self.boxes.items():
             read = [source for source, target in self.values if target == (name, "")]
             if box.kind == "projector" and len(read) == 1:
                 (source,) = read
-                if self.boxes[source[0]].kind != "data":
-                    yield name, source
+                # of projectors that read each other, which is a mistake, one has a lane
+                if self.boxes[source[0]].kind != "data" and _root(found, source[0]) != name:
+                    found[name] = source
+        return found
 
     def _home(self, name: str) -> str:
         """Name the lane that a vertex stands in."""
-        while name in self.parents:
-            name = self.parents[name][0]
-        return name
+        return _root(self.parents, name)
 
     def _inputs(self) -> nx.DiGraph:
         """Make the graph of the lanes, with their inputs from one another."""
@@ -78,7 +89,9 @@ class _Arranger:
         )
         for (source, _), (target, _) in self.values:
             pair = self._home(source), self._home(target)
-            if pair[0] in lanes and pair[1] in lanes and pair[0] != pair[1]:
+            both = pair[0] in lanes and pair[1] in lanes
+            # a cycle of inputs is a mistake, and drawn too; a lane alone is one here
+            if both and not nx.has_path(lanes, pair[1], pair[0]):
                 lanes.add_edge(*pair)
         return lanes
 
@@ -157,13 +170,21 @@ class _Arranger:
             return box.kind == "probe", sum(read) / max(len(read), 1)
 
         boxes = [box for box in self.boxes.values() if box.kind in OBJECTIVES]
-        return tuple(Objective(box, self._teaching(box)) for box in sorted(boxes, key=key))
+        return tuple(self._objective(box) for box in sorted(boxes, key=key))
 
-    def _teaching(self, box: Box) -> str:
+    def _objective(self, box: Box) -> Objective:
+        more = one_line(self.more.get(box.name, ""))
         if box.kind == "probe":
-            return ""
+            return Objective(box, "", more=more)
         flow = flow_of(self.graph, vertex(self.graph, box.name))
-        return one_line(f"{flow.source} → {flow.to}")
+        ends = one_line(f"{flow.source} → {flow.to}")
+        return Objective(box, ends, brief_weight(flow.weight), more)
+
+
+def _root(parents: Mapping[str, Spot], name: str) -> str:
+    while name in parents:
+        name = parents[name][0]
+    return name
 
 
 def _depth(tap: str, socket: Socket | None) -> tuple[Any, ...]:

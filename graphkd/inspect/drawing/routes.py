@@ -9,6 +9,7 @@ import attrs
 
 from graphkd.inspect.drawing.arrangement import Arrangement, Spot, Wire
 from graphkd.inspect.drawing.layout import Layout
+from graphkd.inspect.drawing.sizes import CHIP, ROW
 
 APART = 10
 """Pixels between the kinds of arrows at one side of a box."""
@@ -109,16 +110,17 @@ class _Router:
 
     def _bracket(self, wire: Wire) -> Route:
         """Join two lanes at their left sides, in the channel before the first column."""
-        first, second = (self._side(spot) for spot in (wire.source, wire.target))
+        (first, above), (second, below) = map(self._side, (wire.source, wire.target))
         left = self.layout.channels[0][1]
-        bulge = left - min(34.0, 14.0 + abs(first[1] - second[1]) / 12)
-        curve = ((left, first[1]), (bulge, first[1]), (bulge, second[1]), (left, second[1]))
+        bulge = left - min(34.0, 14.0 + abs(above - below) / 12)
+        curve = ((left, above), (bulge, above), (bulge, below), (left, below))
         return Route(wire.kind, (first, *curve, second), wire=wire)
 
-    def _side(self, spot: Spot) -> Point:
+    def _side(self, spot: Spot) -> tuple[Point, float]:
+        """Return where weights are lent or borrowed, and at which height they come."""
         lane = self.layout.lanes.get(spot[0])
         if lane is not None:
-            return lane.x, lane.y + 20
-        # a projector that borrows is drawn inside a lane
+            return (lane.x, lane.y + 20), lane.y + 20
+        # a projector that borrows stands inside a lane: below the boxes left of it
         chip = self.layout.chips[spot]
-        return chip.x, chip.middle
+        return (chip.x + 8, chip.bottom), chip.bottom + (ROW - CHIP) / 2

@@ -2,28 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator, Mapping
+
+import attrs
 
 from graphkd.compile.phases import delivered
 from graphkd.graph import Graph, blueprint_of
 from graphkd.inspect.drawing.arrangement import Arrangement, Chip, Lane, Objective, Spot, Wire
-from graphkd.inspect.drawing.lanes import arrange
-from graphkd.inspect.drawing.layout import LINE, MARGIN, PAD, Layout, Rect, lay_out, objective_lines
-from graphkd.inspect.drawing.routes import Route, routes
+from graphkd.inspect.drawing.arrows import Mark as Mark
+from graphkd.inspect.drawing.arrows import arrow_lines
+from graphkd.inspect.drawing.lanes import NOTHING, arrange
+from graphkd.inspect.drawing.layout import LINE, MARGIN, PAD, Layout, Rect, lay_out
+from graphkd.inspect.drawing.legend import entries, legend_lines
+from graphkd.inspect.drawing.sizes import lane_lines, objective_lines
 from graphkd.inspect.look import style_sheet
 from graphkd.inspect.picture import Box
-from graphkd.inspect.shapes import bar, box, escaped, head, pairs, small, text
-from graphkd.inspect.text import NOTE, TITLE, text_width
-
-Mark = Callable[[Spot | Wire, list[str]], Iterable[str]]
-"""Takes a box, a tap or an arrow, with the lines that draw it, and returns lines."""
-
-_LEGEND = {
-    "signal": "input",
-    "knowledge": "knowledge (gradient stops at its source)",
-    "gradient": "gradient into the learner",
-    "weights": "shared weights",
-}
+from graphkd.inspect.shapes import bar, box, escaped, head, small, text
+from graphkd.inspect.text import NOTE, TITLE
 
 
 def unmarked(_: Spot | Wire, lines: list[str]) -> Iterable[str]:
@@ -47,19 +42,25 @@ def svg(graph: Graph) -> str:
     return drawing(graph, style=style_sheet())
 
 
-def drawing(graph: Graph, *, style: str, mark: Mark = unmarked) -> str:
+def drawing(
+    graph: Graph, *, style: str, mark: Mark = unmarked, more: Mapping[str, str] = NOTHING
+) -> str:
     """Draw a graph as `svg` does.
 
     Args:
         graph: inferred.
         style: style sheet inside the picture; empty where the page around it has one.
         mark: says of boxes, taps and arrows which they are.
+        more: a short line of words for a loss or probe, such as its value of now, by its vertex;
+            it is the `text` of class `more` in what `mark` gets, the last line of the box.
     """
-    plan = arrange(graph)
+    plan = arrange(graph, more=more)
     layout = lay_out(plan)
     blueprint = blueprint_of(graph)
     handed = delivered(graph)
-    width, height = round(layout.width), round(layout.height)
+    width = round(layout.width)
+    legend, low = legend_lines(entries(plan), top=layout.height - MARGIN, width=width)
+    height = round(low + MARGIN)
     room = width - 2 * MARGIN
     lines = [
         f'<svg xmlns="http://www.w3.org/2000/svg" class="graphkd" role="img" '
@@ -71,11 +72,11 @@ def drawing(graph: Graph, *, style: str, mark: Mark = unmarked) -> str:
         text(MARGIN, 56, blueprint.about, NOTE, room),
         *(_frame(rect, title) for title, rect in layout.groups.items()),
         *(line for lane in plan.lanes for line in mark(*_lane(lane, layout, handed))),
-        *_arrows(routes(plan, layout), mark),
+        *arrow_lines(plan, layout, mark),
         *(line for lane in plan.lanes for c in lane.chips for line in mark(*_chip(c, layout))),
         *(line for each in _data(plan, layout) for line in mark(*each)),
         *(line for each in plan.objectives for line in mark(*_objective(each, layout))),
-        *_legend(plan, layout),
+        *legend,
         "</svg>",
     ]
     return "\n".join(line for line in lines if line)
@@ -87,7 +88,10 @@ def _lane(lane: Lane, layout: Layout, handed: Collection[str]) -> tuple[Spot, li
     return (said.name, ""), [
         box(rect, f"frame lane {look_of(said, handed)}", 12),
         *head(rect, said),
-        text(x, rect.y + 20 + LINE, " · ".join(said.notes), NOTE, room),
+        *(
+            text(x, rect.y + 20 + LINE * number, line, NOTE, room)
+            for number, line in enumerate(lane_lines(said), start=1)
+        ),
     ]
 
 
@@ -102,7 +106,7 @@ def look_of(said: Box, handed: Collection[str]) -> str:
         return "delivered"
     if said.kind != "model":
         return "other"
-    return "frozen" if said.aside == "frozen" else "trained"
+    return said.state or "trained"
 
 
 def _chip(chip: Chip, layout: Layout) -> tuple[Spot, list[str]]:
@@ -122,50 +126,18 @@ def _objective(each: Objective, layout: Layout) -> tuple[Spot, list[str]]:
         text(x, rect.y + 20 + LINE * index, line, NOTE, room)
         for index, line in enumerate(objective_lines(each), start=1)
     ]
+    last = rect.y + 20 + LINE * (len(lines) + 1)
+    lines += [text(x, last, each.more, NOTE, room, "more")] if each.more else []
     look = "probes" if each.box.kind == "probe" else "objectives"
     spot = each.box.name, ""
-    return spot, [box(rect, "box", 6), bar(rect, look), *head(rect, each.box), *lines]
+    return spot, [
+        box(rect, "box", 6),
+        bar(rect, look),
+        *head(rect, attrs.evolve(each.box, aside="")),
+        *lines,
+    ]
 
 
 def _frame(rect: Rect, title: str) -> str:
     said = text(rect.x + PAD, rect.y + 20, title, TITLE, rect.width - 2 * PAD, "title")
     return box(rect, f"frame {title.lower()}", 12) + said
-
-
-def _arrows(found: list[Route], mark: Mark) -> Iterator[str]:
-    """Draw all arrows; where two kinds cross, the upper stays apart from the lower."""
-    for kind in ("depth", "weights", "signal", "gradient", "knowledge"):
-        same = [route for route in found if route.kind == kind]
-        for route in (each for each in same if not each.inner):
-            first, second, third, fourth = pairs(route.points[1:5])
-            yield f'<path class="halo" d="M{first}C{second} {third} {fourth}"/>'
-        for route in same:
-            lines = list(_arrow(route))
-            yield from mark(route.wire, lines) if route.wire else lines
-
-
-def _arrow(route: Route) -> Iterator[str]:
-    """Draw a line, a curve and a line, and the head at its end."""
-    x, y = route.points[-1]
-    ahead = 1 if route.points[3][0] < x else -1
-    look = "signal" if route.kind == "depth" else route.kind
-    headless = route.kind == "weights"
-    stop = (x, y) if headless else (x - 4 * ahead, y)
-    start, first, second, third, fourth, last = pairs((*route.points[:5], stop))
-    yield f'<path class="{look}" d="M{start}L{first}C{second} {third} {fourth}L{last}"/>'
-    if not headless:
-        back = x - 7 * ahead
-        corners = pairs(((x, y), (back, y - 3.5), (back, y + 3.5)))
-        yield f'<polygon class="{look}" points="{" ".join(corners)}"/>'
-
-
-def _legend(plan: Arrangement, layout: Layout) -> Iterator[str]:
-    """Say what the kinds of arrows mean that are drawn."""
-    x, y = float(MARGIN), layout.height - MARGIN
-    drawn = {wire.kind for wire in plan.wires}
-    for kind, meaning in _LEGEND.items():
-        if kind in drawn:
-            points = ((x, y), (x, y), (x + 10, y), (x + 20, y), (x + 30, y), (x + 34, y))
-            yield from _arrow(Route(kind, points))
-            yield text(x + 42, y + 4, meaning, NOTE, 300)
-            x += 66 + text_width(meaning, NOTE)

@@ -7,13 +7,16 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from graphkd.blueprint.fields import keys_of
 from graphkd.compile.instructions import Fused, PhasePlan, Schedule
-from graphkd.component import FUSION, find, summary_of
+from graphkd.component import FUSION, find, help_of, summary_of
 from graphkd.errors import listing
-from graphkd.graph import vertices
+from graphkd.graph import Graph, vertices
 from graphkd.inspect.explain import phase_title
 from graphkd.inspect.fused import unfused
 from graphkd.inspect.page.item import Item, Items, item, key_of
+from graphkd.inspect.page.schedule import evaluation_title, fusion_id
+from graphkd.inspect.page.taps import every_tap
 from graphkd.inspect.text import one_line
 
 Facts = dict[str, Any]
@@ -21,9 +24,13 @@ Facts = dict[str, Any]
 
 def ids_of(schedule: Schedule) -> dict[str, str]:
     """Give each vertex of the graph and of its phases a short name that no text can imitate."""
-    graphs = (schedule.graph, *(plan.graph for plan in schedule.phases))
-    names = dict.fromkeys(name for graph in graphs for name in graph.nodes)
+    names = dict.fromkeys(name for graph in _graphs(schedule) for name in graph.nodes)
     return {name: f"v{number}" for number, name in enumerate(names)}
+
+
+def _graphs(schedule: Schedule) -> tuple[Graph, ...]:
+    plans = (*schedule.phases, schedule.evaluation)
+    return (schedule.graph, *(plan.graph for plan in plans))
 
 
 def page_facts(schedule: Schedule, ids: Mapping[str, str]) -> Facts:
@@ -34,12 +41,14 @@ def page_facts(schedule: Schedule, ids: Mapping[str, str]) -> Facts:
         ids: what the page calls each vertex.
 
     Returns:
-        `items` by id, `components` by kind and name, `phases` in order; nothing but texts.
+        `items` by id, `components` by kind and name, `phases` in order, the evaluation behind
+        them; nothing but texts.
     """
     items: dict[str, Item] = {}
     components: dict[str, Facts] = {}
-    for graph in (schedule.graph, *(plan.graph for plan in schedule.phases)):
-        makes = Items(graph, ids)
+    offers = every_tap(schedule.graph)
+    for graph in _graphs(schedule):
+        makes = Items(graph, ids, offers=offers)
         for each in vertices(graph):
             if ids[each.name] not in items:
                 items[ids[each.name]] = makes.make(each)
@@ -51,21 +60,20 @@ def page_facts(schedule: Schedule, ids: Mapping[str, str]) -> Facts:
             items[fusion_id(cls.component_name)] = made
         for name, row in _fusing(plan):
             items[ids[name]]["facts"].append(row)
-    phases = [_phase(schedule, plan, ids) for plan in schedule.phases]
+    phases = [_phase(plan, ids, said=phase_title(schedule, plan)) for plan in schedule.phases]
+    evaluation = schedule.evaluation
+    phases.append(_phase(evaluation, ids, said=evaluation_title(evaluation)))
     return {"items": items, "components": components, "phases": phases}
 
 
-def fusion_id(name: str) -> str:
-    """Say what the page calls a fusion; no vertex is called so."""
-    return f"fused:{name}"
-
-
 def _described(cls: type) -> Facts:
-    """Return the docstring, without the parameters, which are listed with their values."""
+    """Return what the docstring says, of the parameters what each means."""
     whole = python_inspect.getdoc(cls) or ""
     rest = whole.partition("\nAttributes:")[0].partition("\n")[2].strip()
     # paragraphs in one line each, which the page breaks; what is indented stays
-    return {"summary": summary_of(cls), "text": re.sub(r"(?<=\S)\n(?=\S)", " ", rest)}
+    helps = help_of(cls) if hasattr(cls, "__attrs_attrs__") else {}
+    said = {key: helps.get(field.name, "") for key, field in keys_of(cls).items()} if helps else {}
+    return {"summary": summary_of(cls), "help": said, "text": re.sub(r"(?<=\S)\n(?=\S)", " ", rest)}
 
 
 def _fusions(plan: PhasePlan) -> list[Any]:
@@ -86,13 +94,13 @@ def _fusing(plan: PhasePlan) -> Iterator[tuple[str, list[str]]]:
         yield name, [f"alone in {phase}", one_line(reason)]
 
 
-def _phase(schedule: Schedule, plan: PhasePlan, ids: Mapping[str, str]) -> Facts:
+def _phase(plan: PhasePlan, ids: Mapping[str, str], *, said: str) -> Facts:
     awake = [ids[name] for name in (*plan.graph.nodes, *plan.trained)]
     taps = [f"{ids[each.name]} {one_line(t)}" for each in vertices(plan.graph) for t in each.taps]
     learning = (*plan.trained, *(name for name in plan.phase.fit if name in ids))
     return {
         "name": one_line(plan.name),
-        "said": phase_title(schedule, plan),
+        "said": said,
         "awake": list(dict.fromkeys((*awake, *taps))),
         "learning": [ids[name] for name in learning],
     }

@@ -5,12 +5,13 @@ from __future__ import annotations
 import json
 from collections import defaultdict
 from collections.abc import Iterator, Mapping
+from types import MappingProxyType
 from typing import Any
 
 from graphkd.blueprint.fields import keys_of
 from graphkd.blueprint.model import Flow
 from graphkd.blueprint.save import to_plain
-from graphkd.component import help_of, kind_of, name_of
+from graphkd.component import kind_of, name_of
 from graphkd.graph import (
     Graph,
     Vertex,
@@ -22,10 +23,12 @@ from graphkd.graph import (
 )
 from graphkd.inspect.amount import counted, short
 from graphkd.inspect.course import course_of
+from graphkd.inspect.page.taps import Taps
 from graphkd.inspect.picture import picture, weight_of
 from graphkd.inspect.text import one_line
 
 Item = dict[str, Any]
+NO_OFFERS: Mapping[str, Taps] = MappingProxyType({})
 Link = tuple[str, str, str]
 """How a vertex hangs together with another, in words; what is said of that one; its name."""
 
@@ -55,11 +58,15 @@ class Items:
     Attributes:
         graph: whose vertices.
         ids: what the page calls each vertex.
+        offers: all taps of models.
     """
 
-    def __init__(self, graph: Graph, ids: Mapping[str, str]) -> None:
+    def __init__(
+        self, graph: Graph, ids: Mapping[str, str], *, offers: Mapping[str, Taps] = NO_OFFERS
+    ) -> None:
         self.graph = graph
         self.ids = ids
+        self.offers = offers
         self.course = course_of(graph)
         self.boxes = {box.name: box for box in picture(graph)[0]}
         self.lessons: dict[str, list[Link]] = defaultdict(list)
@@ -77,13 +84,28 @@ class Items:
         made = item(self._title(each), each.kind, key_of(each.component))
         box = self.boxes[each.name]
         made["notes"] = " · ".join((box.aside, *box.notes) if box.aside else box.notes)
-        made["facts"] = [*self._flow(each), *self._state(each), *_costs(each), *self._place(each)]
+        made["facts"] = [
+            *self._flow(each),
+            *self._state(each),
+            *self._costs(each),
+            *self._place(each),
+        ]
         made["parameters"] = [list(row) for row in _parameters(each.component)]
-        made["taps"] = [[one_line(tap), _carried(socket)] for tap, socket in each.taps.items()]
+        made["taps"] = self._taps(each)
         made["links"] = [
             [how, one_line(said), self.ids[name]] for how, said, name in self._links(each)
         ]
         return made
+
+    def _taps(self, each: Vertex) -> list[list[str]]:
+        """List taps in order of depth, with what they carry and whether somebody reads them."""
+        read = dict(each.taps)
+        offered = {tap: socket for tap, socket in self.offers.get(each.name, {}).items()}
+        rows = [(tap, read.get(tap, offered.get(tap))) for tap in dict.fromkeys((*offered, *read))]
+        wanted = {edge.tap for _, edge in edges_out_of(self.graph, each.name)}
+        return [
+            [one_line(t), _carried(socket), "read" if t in wanted else ""] for t, socket in rows
+        ]
 
     def _title(self, each: Vertex) -> str:
         if each.kind == "loss":
@@ -109,6 +131,19 @@ class Items:
             if data.augment:
                 names = [name_of(step.component) for step in data.augment]
                 yield ["augmentation", ", ".join(names)]
+
+    def _costs(self, each: Vertex) -> Iterator[list[str]]:
+        cost, batch = each.cost, blueprint_of(self.graph).data.batch_size
+        if cost.parameters:
+            said = f"{cost.parameters:,} ({short(cost.parameter_bytes, 'B')} with buffers)"
+            yield ["own parameters", said]
+        for what, number, unit in (
+            ("forward", cost.flops, "FLOP"),
+            ("activations", cost.activation_bytes, "B"),
+        ):
+            if number:
+                whole = short(number * batch, unit)
+                yield [what, f"{short(number, unit)} a sample, {whole} a step of {batch}"]
 
     def _place(self, each: Vertex) -> Iterator[list[str]]:
         place = blueprint_of(self.graph).place(*each.where)
@@ -146,26 +181,14 @@ def _of_flow(flow: Flow) -> Iterator[list[str]]:
             yield [key, one_line(", ".join(names))]
 
 
-def _costs(each: Vertex) -> Iterator[list[str]]:
-    cost = each.cost
-    if cost.parameters:
-        said = f"{cost.parameters:,} ({short(cost.parameter_bytes, 'B')} with buffers)"
-        yield ["own parameters", said]
-    if cost.flops:
-        yield ["a sample's forward", short(cost.flops, "FLOP")]
-    if cost.activation_bytes:
-        yield ["a sample's activations", short(cost.activation_bytes, "B")]
-
-
-def _parameters(component: Any) -> Iterator[tuple[str, str, str]]:
+def _parameters(component: Any) -> Iterator[tuple[str, str]]:
     cls: type = type(component)
     if not hasattr(cls, "__attrs_attrs__"):
         return
-    texts = help_of(cls)
     for key, field in keys_of(cls).items():
         value = to_plain(getattr(component, field.name))
         said = value if isinstance(value, str) else json.dumps(value, default=str)
-        yield key, one_line(said), texts.get(field.name, "")
+        yield key, one_line(said)
 
 
 def _carried(socket: Any) -> str:

@@ -2,25 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Mapping
+
+import attrs
 
 from graphkd.compile.phases import delivered
 from graphkd.graph import Graph, blueprint_of
 from graphkd.inspect.drawing.arrangement import Wire
+from graphkd.inspect.drawing.lanes import NOTHING
 from graphkd.inspect.drawing.layout import LINE, MARGIN, PAD, Rect
 from graphkd.inspect.drawing.svg import Mark, look_of, unmarked
 from graphkd.inspect.page.links import Link, figure
-from graphkd.inspect.page.stairs import Point, Stairs, Way, network_lines, origin_width, stairs
+from graphkd.inspect.page.places import places
+from graphkd.inspect.page.ways import Places, Point, Way, network_lines, origin_width
 from graphkd.inspect.picture import Box
-from graphkd.inspect.shapes import box, escaped, pairs, text
+from graphkd.inspect.shapes import box, escaped, head, pairs, text
 from graphkd.inspect.text import NOTE, TITLE, clip, text_width
 
 ROUND = 10
 """Pixels of the corner of an arrow."""
 
 
-def knowledge_drawing(graph: Graph, *, mark: Mark = unmarked) -> str:
-    """Draw networks as boxes on a diagonal, and flows as arrows with their losses.
+def knowledge_drawing(
+    graph: Graph, *, mark: Mark = unmarked, more: Mapping[str, str] = NOTHING
+) -> str:
+    """Draw networks as boxes, and flows as arrows with their losses.
 
     Dashed arrows are flows: knowledge goes along them, and its gradient stops at the bar where they
     start. Solid ones are inputs, dotted lines join networks that share weights.
@@ -28,9 +34,11 @@ def knowledge_drawing(graph: Graph, *, mark: Mark = unmarked) -> str:
     Args:
         graph: inferred.
         mark: says of boxes and arrows which they are.
+        more: a short line of words for a flow, such as its loss of now, by the vertex of its loss;
+            it is the `text` of class `more` in what `mark` gets, below the line of the arrow.
     """
-    found = figure(graph)
-    layout = stairs(found, top=MARGIN)
+    found = figure(graph, more=more)
+    layout = places(found, top=MARGIN)
     blueprint = blueprint_of(graph)
     handed = delivered(graph)
     width, height = round(layout.width), round(layout.height)
@@ -60,7 +68,7 @@ def _network(said: Box, rect: Rect, handed: Collection[str]) -> list[str]:
     x, room = rect.x + PAD, rect.width - 2 * PAD
     return [
         box(rect, f"frame lane {look_of(said, handed)}", 12),
-        text(x, rect.y + 20, said.title, TITLE, room, "title"),
+        *head(rect, attrs.evolve(said, aside="")),
         *(
             text(x, rect.y + 20 + LINE * number, line, NOTE, room)
             for number, line in enumerate(network_lines(said), start=1)
@@ -68,24 +76,25 @@ def _network(said: Box, rect: Rect, handed: Collection[str]) -> list[str]:
     ]
 
 
-def _halos(layout: Stairs) -> Iterator[str]:
+def _halos(layout: Places) -> Iterator[str]:
     for way in layout.ways:
-        if len(way.points) == 3:
+        if len(way.points) > 2:
             yield f'<path class="halo" d="{_path(way.points)}"/>'
 
 
 def _path(points: tuple[Point, ...]) -> str:
     """Draw a line, and where it turns a round corner."""
-    if len(points) == 2:
-        start, end = pairs(points)
-        return f"M{start}L{end}"
-    (x0, y0), (x1, y1), (x2, y2) = points
-    across = ROUND if x0 < x1 else -ROUND
-    along = ROUND if y1 < y2 else -ROUND
-    start, before, corner, after, end = pairs(
-        ((x0, y0), (x1 - across, y1), (x1, y1), (x1, y1 + along), (x2, y2))
-    )
-    return f"M{start}L{before}Q{corner} {after}L{end}"
+    drawn = "M{}".format(*pairs(points[:1]))
+    for before, corner, after in zip(points, points[1:], points[2:], strict=False):
+        start, middle, end = pairs((_rounded(corner, before), corner, _rounded(corner, after)))
+        drawn += f"L{start}Q{middle} {end}"
+    return drawn + "L{}".format(*pairs(points[-1:]))
+
+
+def _rounded(corner: Point, other: Point) -> Point:
+    """Find where a round corner begins, on the way to another point."""
+    length = abs(corner[0] - other[0]) + abs(corner[1] - other[1])
+    return _towards(corner, other, min(ROUND, length / 2))
 
 
 def _arrow(way: Way) -> Iterator[str]:
@@ -135,3 +144,5 @@ def _words(way: Way) -> Iterator[str]:
     yield text(x, y - 5, way.link.title, TITLE, way.room, "title")
     if way.link.note and way.room > used:
         yield text(x + used, y - 5, way.link.note, NOTE, way.room - used)
+    if way.link.more:
+        yield text(x, y + 13, way.link.more, NOTE, way.room, "more")

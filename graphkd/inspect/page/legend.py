@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from graphkd.inspect.drawing.glyphs import MEANINGS, glyph
+from graphkd.inspect.shapes import plate
+
 _LINES = (
     ("knowledge", "flow of knowledge; its gradient stops at the source"),
     ("gradient", "gradient into the learner"),
@@ -13,7 +16,6 @@ _FRAMES = (
     ("trained", "", "trained in some phase"),
     ("delivered", "", "handed back when the run is over"),
     ("other", "", "transform, projector or probe"),
-    ("trained", "lent", "lends or borrows weights"),
     ("trained", "part learning", "learns in the chosen phase"),
     ("trained", "part resting", "is used in it without learning"),
 )
@@ -32,13 +34,15 @@ def legend() -> str:
         _row(f'<rect class="frame lane {look}" {_FRAME}/>', said, more)
         for look, more, said in _FRAMES
     ]
+    marks = [_row(glyph(name, 14, 2), said, "") for name, said in MEANINGS.items()]
+    marks.append(_row("".join(plate(6, 8, "x n")), "weight of a flow, 1 where none stands", ""))
     values = [
         f'<div><svg width="40" height="16"><g class="lives"><g class="{look}">'
         f'<circle cx="6" cy="8" r="3.5"/><path d="M6,8L34,8M34,4L34,12"/></g></g></svg>'
         f"<span>schedule: {said}</span></div>"
         for look, said in _VALUES
     ]
-    return "".join((*lines, *frames, *values))
+    return "".join((*lines, *marks, *frames, *values))
 
 
 def _row(drawn: str, meaning: str, look: str) -> str:

@@ -12,8 +12,8 @@ from graphkd.blueprint.model import Flow
 from graphkd.component import name_of
 from graphkd.graph import Graph, Vertex, edges_into, flow_of, vertices
 from graphkd.inspect.drawing.arrangement import Arrangement
-from graphkd.inspect.drawing.lanes import arrange
-from graphkd.inspect.picture import Box, weight_of
+from graphkd.inspect.drawing.lanes import NOTHING, arrange
+from graphkd.inspect.picture import Box, loan, weight_of
 from graphkd.inspect.text import one_line
 
 QUIET = ("image", "index")
@@ -32,6 +32,7 @@ class Link:
         title: its first words: the loss; empty for other kinds.
         note: what follows them: weight, taps, projectors, or what is lent.
         origin: of the data, or of a network that teaches itself, the tap.
+        more: what the reader of the picture is told beside the blueprint, below the line.
     """
 
     kind: Literal["knowledge", "signal", "weights"]
@@ -41,6 +42,7 @@ class Link:
     title: str
     note: str = ""
     origin: str = ""
+    more: str = ""
 
 
 @attrs.frozen
@@ -56,15 +58,23 @@ class Figure:
     links: tuple[Link, ...]
 
 
-def figure(graph: Graph) -> Figure:
+def figure(graph: Graph, *, more: Mapping[str, str] = NOTHING) -> Figure:
     """Return the networks of a graph, and who teaches, feeds and lends weights to whom.
 
     Projectors belong to the network whose tap they read; losses become arrows.
+
+    Args:
+        graph: inferred.
+        more: a line for the arrow of a flow, by the vertex of its loss.
     """
     plan = arrange(graph)
     homes = _homes(plan)
     links = (
-        *(link for loss in vertices(graph, "loss") for link in _flow(graph, loss, homes)),
+        *(
+            attrs.evolve(link, more=one_line(more.get(loss.name, "")))
+            for loss in vertices(graph, "loss")
+            for link in _flow(graph, loss, homes)
+        ),
         *_signals(plan, homes),
         *(link for each in vertices(graph) for link in _loans(graph, each, homes)),
     )
@@ -120,8 +130,8 @@ def _loans(graph: Graph, each: Vertex, homes: Mapping[str, str]) -> Iterator[Lin
     for lender, edge in edges_into(graph, each.name, "weights"):
         source = homes.get(lender)
         if source and target and source != target:
-            value = one_line(str(getattr(each.component, edge.tap, lender)))
-            yield Link("weights", source, target, each.name, "", f"weights {edge.tap} {value}")
+            value = loan(edge.tap, str(getattr(each.component, edge.tap, lender)))
+            yield Link("weights", source, target, each.name, "", one_line(f"weights {value}"))
 
 
 def _ordered(

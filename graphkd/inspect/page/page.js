@@ -7,6 +7,8 @@
   const views = all(".view");
   const parts = all("[data-of]");
   const cameras = new Map();
+  // pieces of a drawing that are drawn at once, scale below which words are left out
+  const [MANY, FAR] = [600, 0.2];
   let chosen = null;
 
   function make(tag, words, look) {
@@ -23,7 +25,9 @@
   function show(name) {
     for (const view of views) view.hidden = view.id !== name;
     for (const tab of all("nav button")) {
-      tab.setAttribute("aria-selected", String(tab.dataset.view === name));
+      const here = tab.dataset.view === name;
+      tab.setAttribute("aria-selected", String(here));
+      tab.tabIndex = here ? 0 : -1;
     }
     for (const id of ["closer", "farther", "whole"]) byId(id).hidden = name === "schedule";
     const camera = cameras.get(name);
@@ -31,14 +35,37 @@
     if (camera && !camera.set) camera.fit(0.4);
   }
 
+  // leaves out of a large drawing what lies outside of the piece that is seen
+  function culling(drawn) {
+    const boxes = new Map();
+    const cull = (x, y, width, height) => {
+      const pieces = drawn.querySelectorAll(".part, .arrow, .halo");
+      if (pieces.length < MANY) return;
+      if (!boxes.size) for (const piece of pieces) boxes.set(piece, piece.getBBox());
+      for (const [piece, box] of boxes) {
+        const seen = box.x <= x + width && x <= box.x + box.width
+          && box.y <= y + height && y <= box.y + box.height;
+        piece.classList.toggle("away", !seen);
+      }
+    };
+    cull.boxes = boxes;
+    return cull;
+  }
+
   function camera(view) {
     const drawn = view.querySelector("svg");
+    // what is in it can be chosen
+    drawn.setAttribute("role", "group");
     const size = drawn.viewBox.baseVal;
     const [width, height] = [size.width, size.height];
     const made = { set: false, x: 0, y: 0, scale: 1 };
+    const cull = culling(drawn);
     made.apply = () => {
       made.set = true;
       const [w, h] = [view.clientWidth / made.scale, view.clientHeight / made.scale];
+      cull(made.x, made.y, w, h);
+      // what cannot be read costs most of the time
+      drawn.classList.toggle("far", made.scale < FAR);
       drawn.setAttribute("viewBox", `${made.x} ${made.y} ${w} ${h}`);
     };
     made.fit = (least = 0) => {
@@ -57,7 +84,7 @@
       made.apply();
     };
     made.center = (part) => {
-      const box = part.getBBox();
+      const box = cull.boxes.get(part) || part.getBBox();
       made.scale = Math.max(made.scale, 0.8);
       made.x = box.x + box.width / 2 - view.clientWidth / made.scale / 2;
       made.y = box.y + box.height / 2 - view.clientHeight / made.scale / 2;
@@ -112,6 +139,15 @@
     panel.append(table);
   }
 
+  function taps(panel, rows) {
+    list(panel, "taps", rows.map(([tap, carried]) => [tap, carried]));
+    const terms = [...panel.querySelectorAll("dl:last-of-type dt")];
+    rows.forEach(([, , read], at) => {
+      if (read) terms[at].nextSibling.append(make("small", "read", "read"));
+      else terms[at].classList.add("unread");
+    });
+  }
+
   function describe(id, tap) {
     const panel = byId("panel");
     panel.replaceChildren();
@@ -126,11 +162,12 @@
     const component = facts.components[item.component];
     panel.append(make("p", component.summary));
     list(panel, "facts", item.facts);
-    list(panel, "taps that are read", item.taps);
+    taps(panel, item.taps);
     for (const term of panel.querySelectorAll("dt")) {
       if (tap && term.textContent === tap) term.className = "here";
     }
-    list(panel, "parameters", item.parameters);
+    list(panel, "parameters", item.parameters.map(([key, value]) =>
+      [key, value, component.help[key]]));
     links(panel, item.links);
     if (component.text) {
       const title = item.kind === "loss" ? "formula and source" : "more";
@@ -150,12 +187,20 @@
     }
   }
 
+  // asking first costs less than a change that changes nothing
   function mark(look, wanted) {
-    for (const part of parts) part.classList.toggle(look, wanted(part));
+    for (const part of parts) {
+      const now = wanted(part);
+      if (part.classList.contains(look) !== now) part.classList.toggle(look, now);
+    }
   }
 
+  // a flow touches who learns from it too, though its arrow may end in its loss
+  const taught = new Map(Object.entries(facts.items).filter(([, item]) => item.kind === "loss")
+    .map(([id, item]) => [id, new Set(item.links.map(([, , other]) => other))]));
   const touches = (part, id) =>
-    part.dataset.of === id || (part.dataset.ends || "").split(" ").includes(id);
+    part.dataset.of === id || (part.dataset.ends || "").split(" ").includes(id)
+    || Boolean(part.dataset.ends && taught.get(part.dataset.of)?.has(id));
 
   function choose(id, tap) {
     chosen = id;
@@ -187,7 +232,8 @@
     const found = wanted
       ? Object.keys(facts.items).filter((id) => texts.get(id).includes(wanted))
       : [];
-    mark("match", (part) => found.includes(part.dataset.of));
+    const known = new Set(found);
+    mark("match", (part) => known.has(part.dataset.of));
     byId("found").textContent = wanted ? `${found.length} found` : "";
     return found;
   }
@@ -244,10 +290,30 @@
     part.addEventListener("pointerleave", () => { if (chosen === null) near(null); });
     part.setAttribute("tabindex", "0");
     part.addEventListener("keydown", (event) => {
-      if (event.key === "Enter") choose(part.dataset.of || null, part.dataset.tap);
+      if (event.key !== "Enter" && event.key !== " ") return;
+      event.preventDefault();
+      choose(part.dataset.of || null, part.dataset.tap);
     });
+    if (part.tagName === "TR") continue;
+    const item = facts.items[part.dataset.of];
+    part.setAttribute("role", "button");
+    const ends = (part.dataset.ends || "").split(" ").filter(Boolean);
+    const words = ends.length
+      ? ["arrow", ends.map((id) => facts.items[id].title).join(" to ")]
+      : [item.kind, item.title, part.dataset.tap];
+    part.setAttribute("aria-label", words.filter(Boolean).join(" "));
   }
-  for (const tab of all("nav button")) tab.addEventListener("click", () => show(tab.dataset.view));
+  const tabs = all("nav button");
+  tabs.forEach((tab, at) => {
+    tab.addEventListener("click", () => show(tab.dataset.view));
+    tab.addEventListener("keydown", (event) => {
+      const by = { ArrowRight: 1, ArrowLeft: -1 }[event.key];
+      if (!by) return;
+      const next = tabs[(at + by + tabs.length) % tabs.length];
+      show(next.dataset.view);
+      next.focus();
+    });
+  });
   const moved = (by) => cameras.get(shown().id)?.[by[0]](...by.slice(1));
   byId("closer").addEventListener("click", () => moved(["zoom", 1.25]));
   byId("farther").addEventListener("click", () => moved(["zoom", 0.8]));

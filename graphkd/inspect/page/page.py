@@ -11,7 +11,6 @@ from html import escape
 from string import Template
 
 from graphkd.compile.instructions import Schedule
-from graphkd.graph import Graph, edges_into, vertices
 from graphkd.inspect.document import json_text, policy, resource
 from graphkd.inspect.drawing.arrangement import Spot, Wire
 from graphkd.inspect.drawing.svg import Mark, drawing
@@ -37,7 +36,8 @@ def page(schedule: Schedule, *, view: str = VIEWS[0]) -> str:
         HTML that needs no network; the same for the same schedule.
     """
     ids = ids_of(schedule)
-    mark = _marking(schedule.graph, ids)
+    mark = _marking(ids)
+    plans = (*schedule.phases, schedule.evaluation)
     style = themed_sheet() + _resource("page.css")
     script = _resource("page.js")
     blueprint = schedule.blueprint
@@ -52,7 +52,7 @@ def page(schedule: Schedule, *, view: str = VIEWS[0]) -> str:
         title=escape(one_line(blueprint.blueprint)),
         style=style,
         tabs="".join(_tab(each, chosen=each == view) for each in VIEWS),
-        phases="".join(_option(number, plan.name) for number, plan in enumerate(schedule.phases)),
+        phases="".join(_option(number, plan.name) for number, plan in enumerate(plans)),
         knowledge=knowledge_drawing(schedule.graph, mark=mark),
         dataflow=drawing(schedule.graph, style="", mark=mark),
         schedule=schedule_tables(schedule, ids),
@@ -68,17 +68,18 @@ def _resource(name: str) -> str:
 
 def _tab(view: str, *, chosen: bool) -> str:
     said = "true" if chosen else "false"
-    return f'<button role="tab" data-view="{view}" aria-selected="{said}">{view}</button>'
+    return (
+        f'<button role="tab" data-view="{view}" aria-selected="{said}" '
+        f'aria-controls="{view}">{view}</button>'
+    )
 
 
 def _option(number: int, name: str) -> str:
     return f'<option value="{number}">{escape(one_line(name))}</option>'
 
 
-def _marking(graph: Graph, ids: Mapping[str, str]) -> Mark:
+def _marking(ids: Mapping[str, str]) -> Mark:
     """Say of each box, tap and arrow which vertex the script shows for it."""
-    lent = {name for each in vertices(graph) for name, _ in edges_into(graph, each.name, "weights")}
-    lent |= {each.name for each in vertices(graph) if edges_into(graph, each.name, "weights")}
 
     def mark(thing: Spot | Wire, lines: list[str]) -> Iterable[str]:
         if isinstance(thing, Wire):
@@ -87,8 +88,7 @@ def _marking(graph: Graph, ids: Mapping[str, str]) -> Mark:
             opened = f'<g class="arrow" data-of="{ends[1]}" data-ends="{" ".join(ends)}">'
             return [opened, *lines, "</g>"]
         name, tap = thing
-        looks = "part lent" if name in lent and not tap else "part"
         tapped = f' data-tap="{escape(tap)}"' if tap else ""
-        return [f'<g class="{looks}" data-of="{ids[name]}"{tapped}>', *lines, "</g>"]
+        return [f'<g class="part" data-of="{ids[name]}"{tapped}>', *lines, "</g>"]
 
     return mark

@@ -5,64 +5,46 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from html import escape
 
-import attrs
-
-from graphkd.compile.instructions import Fused, Instruction, Loss, PhasePlan, Schedule
+from graphkd.compile.instructions import (
+    Backward,
+    Forward,
+    Fused,
+    Instruction,
+    Loss,
+    Measure,
+    PhasePlan,
+    Schedule,
+)
+from graphkd.errors import listing
 from graphkd.graph import vertices
 from graphkd.inspect.amount import short
-from graphkd.inspect.explain import NUMBERS, WORDS, Row, phase_title, rows_of, total_line
+from graphkd.inspect.cached import cached_lines
+from graphkd.inspect.explain import WORDS, Row, phase_title, rows_of, total_line
 from graphkd.inspect.fused import fused_lines
-from graphkd.inspect.page.facts import fusion_id
+from graphkd.inspect.page.lives import frees_of, held, lives, lives_drawing
 from graphkd.inspect.text import one_line
 
-TRACK, HEIGHT, BAR = 11, 40, 70
-"""Pixels: width of a value's line, height of a row, length of the bar of the largest cost."""
-_HEAD = ("", *WORDS, *NUMBERS, "frees", "values")
+BAR, SHORT = 70, 40
+"""Pixels of the bar of the largest cost; letters that surely fit into a cell."""
+_HEAD = {
+    "": "",
+    **dict.fromkeys(WORDS, ""),
+    "parameters": "where they belong, or at the first call of a node that runs by calls alone",
+    "FLOPs / sample": "operations of a sample's forward; a backward costs about twice that",
+    "bytes / sample": "all intermediate results of a sample's forward",
+    "frees": "values that nobody reads any more",
+    "held / batch": "bytes of values that are alive while the instruction runs",
+    "values": "from who makes a value to who frees it; rest on a line to see which",
+}
 
 
-@attrs.frozen
-class Life:
-    """How long a value lives.
-
-    Attributes:
-        value: its name.
-        made: row that makes it.
-        freed: row behind which it is freed; the last row for what nobody frees.
-        track: place of its line from the left.
-        gradient: whether a graph is recorded for it.
-    """
-
-    value: str
-    made: int
-    freed: int
-    track: int
-    gradient: bool
-
-
-def lives(plan: PhasePlan) -> tuple[Life, ...]:
-    """Return the values of a phase's step in the order in which they are made.
-
-    Each gets the first track that is free by then.
-    """
-    freed = {name: row for row, each in enumerate(plan.instructions) for name in _frees(each)}
-    found: list[Life] = []
-    until: list[int] = []
-    for row, each in enumerate(plan.instructions):
-        for value in getattr(each, "makes", ()):
-            end = freed.get(value, len(plan.instructions) - 1)
-            track = next((n for n, last in enumerate(until) if last < row), len(until))
-            until[track : track + 1] = [end]
-            found.append(Life(value, row, end, track, getattr(each, "gradient", False)))
-    return tuple(found)
-
-
-def _frees(each: Instruction) -> tuple[str, ...]:
-    found: tuple[str, ...] = getattr(each, "frees", ())
-    return found
+def fusion_id(name: str) -> str:
+    """Say what the page calls a fusion; no vertex is called so."""
+    return f"fused:{name}"
 
 
 def schedule_tables(schedule: Schedule, ids: Mapping[str, str]) -> str:
-    """Write a table for each phase: a row for each instruction.
+    """Write a table for each phase, then for the evaluation: a row for each instruction.
 
     Args:
         schedule: what is shown.
@@ -70,31 +52,62 @@ def schedule_tables(schedule: Schedule, ids: Mapping[str, str]) -> str:
     """
     return "\n".join(
         line
-        for number, plan in enumerate(schedule.phases)
-        for line in _phase(schedule, plan, number, lambda name: ids.get(name, ""))
+        for number, plan in enumerate((*schedule.phases, schedule.evaluation))
+        for line in _phase(_titled(schedule, plan), plan, number, lambda name: ids.get(name, ""))
     )
 
 
-def _phase(
-    schedule: Schedule, plan: PhasePlan, number: int, id_of: Callable[[str], str]
-) -> Iterator[str]:
+def evaluation_title(plan: PhasePlan) -> str:
+    """Say in one line what runs between epochs and at the end."""
+    models = [each.node for each in plan.instructions if isinstance(each, Forward)]
+    probes = [each.node for each in plan.instructions if isinstance(each, Measure)]
+    said = f"forwards of {listing(models, show=8)}" if models else "nothing"
+    measured = f"; probes {listing(probes, show=8)}" if probes else ""
+    return one_line(f"evaluation, between epochs and at the end: {said}{measured}; no gradient")
+
+
+def _titled(schedule: Schedule, plan: PhasePlan) -> str:
+    if plan is schedule.evaluation:
+        return evaluation_title(plan)
+    return phase_title(schedule, plan)
+
+
+def _phase(said: str, plan: PhasePlan, number: int, id_of: Callable[[str], str]) -> Iterator[str]:
     rows = rows_of(plan)
-    title = _said(phase_title(schedule, plan))
-    yield f'<section class="phase" data-phase="{number}"><h2>{title}</h2>'
-    for line in (*fused_lines(plan), *_shared(plan)):
+    sizes = held(lives(plan), len(rows))
+    found, batch = lives(plan), plan.data.batch_size
+    yield f'<section class="phase" data-phase="{number}"><h2>{_said(said)}</h2>'
+    for line in (*fused_lines(plan), *cached_lines(plan), *_shared(plan)):
         yield f"<p>{_said(line)}</p>"
-    heads = "".join(f"<th>{each}</th>" for each in _HEAD)
+    heads = "".join(_head(each, meaning) for each, meaning in _HEAD.items())
     yield f'<div class="wide"><table><thead><tr>{heads}</tr></thead><tbody>'
     largest = max((row["FLOPs"] for row in rows), default=0) or 1
     for index, (each, row) in enumerate(zip(plan.instructions, rows, strict=True)):
         # one drawing beside all rows
-        beside = "" if index else f'<td class="lives" rowspan="{len(rows)}">{_lives(plan)}</td>'
+        drawn = "" if index else lives_drawing(found, len(rows), batch=batch)
+        beside = f'<td class="lives" rowspan="{len(rows)}">{drawn}</td>' if drawn else ""
         folded = " folded" if isinstance(each, Loss) and "fused" in row["makes"] else ""
         yield (
             f'<tr class="part{folded}" data-of="{_said(_about(each, id_of))}">'
-            f"<td>{index + 1}</td>{_cells(each, row, largest)}{beside}</tr>"
+            f"<td>{index + 1}</td>{_cells(each, row, largest)}"
+            f'<td class="number">{_amount(sizes[index] * batch)}</td>{beside}</tr>'
         )
-    yield f"</tbody></table></div><p>{_said(total_line(plan, rows))}</p></section>"
+    step = _step_line(plan, rows, max(sizes, default=0) * batch)
+    yield f"</tbody></table></div><p>{_said(total_line(plan, rows))}</p><p>{step}</p></section>"
+
+
+def _step_line(plan: PhasePlan, rows: list[Row], peak: int) -> str:
+    """Say what a step costs with its backwards, which take about twice their forwards."""
+    pairs = zip(plan.instructions, rows, strict=True)
+    twice = sum(row["FLOPs"] for each, row in pairs if getattr(each, "gradient", False))
+    backward = any(isinstance(each, Backward) for each in plan.instructions)
+    flops = (sum(row["FLOPs"] for row in rows) + 2 * twice * backward) * plan.data.batch_size
+    what = "a step, forwards and backwards" if backward else "a batch"
+    return f"{what}: about {short(flops, 'FLOP')}; values between instructions: {short(peak, 'B')}"
+
+
+def _head(name: str, meaning: str) -> str:
+    return f'<th title="{_said(meaning)}">{name}</th>' if meaning else f"<th>{name}</th>"
 
 
 def _said(text: str) -> str:
@@ -112,9 +125,13 @@ def _about(each: Instruction, id_of: Callable[[str], str]) -> str:
 
 def _shared(plan: PhasePlan) -> Iterator[str]:
     """Say what is computed once for several."""
+    takers: dict[str, list[str]] = {}
     for each in vertices(plan.graph):
         if each.same_as:
-            yield f"shared: {each.name} takes over what {each.same_as} makes"
+            takers.setdefault(each.same_as, []).append(each.name)
+    for maker, names in takers.items():
+        verb = "takes" if len(names) == 1 else "take"
+        yield f"shared: {listing(names, show=8)} {verb} over what {maker} makes"
 
 
 def _cells(each: Instruction, row: Row, largest: int) -> str:
@@ -126,7 +143,7 @@ def _cells(each: Instruction, row: Row, largest: int) -> str:
         length = max(BAR * flops / largest, 1)
         bar = f'<svg class="bar" width="{BAR}" height="5"><rect width="{length:.1f}" height="5"/>'
         bar += "</svg>"
-    frees = ", ".join(_frees(each))
+    frees = ", ".join(frees_of(each))
     return (
         f'<td><span class="kind {kind}">{kind}</span></td>{words}'
         f'<td class="number">{_amount(row["parameters"])}</td>'
@@ -141,22 +158,6 @@ def _amount(number: int) -> str:
 
 def _cell(text: str) -> str:
     said = _said(text)
-    return f'<td><div class="cell" title="{said}">{said}</div></td>' if said else "<td></td>"
-
-
-def _lives(plan: PhasePlan) -> str:
-    """Draw a line for each value, from the row that makes it to the row that frees it."""
-    found = lives(plan)
-    tracks = 1 + max((each.track for each in found), default=0)
-    lines = []
-    for each in found:
-        x = TRACK * (each.track + 0.5)
-        top, bottom = (HEIGHT * (row + 0.5) for row in (each.made, each.freed))
-        look = "gradient" if each.gradient else "plain"
-        said = f"{each.value}: made by {each.made + 1}, freed by {each.freed + 1}"
-        lines.append(
-            f'<g class="{look}"><title>{_said(said)}</title><circle cx="{x}" cy="{top}" r="3.5"/>'
-            f'<path d="M{x},{top}L{x},{bottom}M{x - 4},{bottom}L{x + 4},{bottom}"/></g>'
-        )
-    height = HEIGHT * len(plan.instructions)
-    return f'<svg width="{TRACK * tracks}" height="{height}">{"".join(lines)}</svg>'
+    # two lines hold what is short
+    whole = f' title="{said}"' if len(said) > SHORT else ""
+    return f'<td><div class="cell"{whole}>{said}</div></td>' if said else "<td></td>"

@@ -1,189 +1,148 @@
-"""A run folder as one page: the drawn graph, curves, results, the blueprint."""
+"""A run folder as one page: what happens now, the drawn graph, curves, results, the blueprint."""
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterable, Mapping, Sequence
+import base64
+import time
 from html import escape
 from pathlib import Path
 from typing import Any
 
-import attrs
+from graphkd.inspect.document import said, table
+from graphkd.inspect.report.classes import classes_html
+from graphkd.inspect.report.curves import bands, charts, charts_data, phase_names, phases_of
+from graphkd.inspect.report.files import RunFiles, mapping, read_run, text_of
+from graphkd.inspect.report.frame import EVERY, report_document
+from graphkd.inspect.report.live import Value, filled, live_values, newest
+from graphkd.inspect.report.seeds import seeds_html, seeds_in, seeds_left
+from graphkd.inspect.report.state import state_html, state_of
+from graphkd.inspect.report.tables import results_html
 
-WIDTH, HEIGHT, MARGIN = 460, 190, 36
-COLOURS = ("#4263eb", "#e8590c", "#2b8a3e", "#9c36b5", "#0b7285", "#c92a2a", "#5f3dc4", "#862e9c")
-
-_PAGE = """<!doctype html>
-<html lang="en"><head><meta charset="utf-8"><title>{title}</title><style>
-:root {{ color-scheme: light dark; }}
-body {{ font: 15px/1.5 system-ui, sans-serif; max-width: 1320px; }}
-body {{ margin: 2rem auto; padding: 0 1rem; }}
-figure {{ margin: 1rem 0; overflow-x: auto; }}
-.curves {{ display: flex; flex-wrap: wrap; gap: 1rem; }}
-table {{ border-collapse: collapse; }} td, th {{ padding: .2rem .9rem; text-align: right; }}
-td:first-child, th:first-child {{ text-align: left; }} th {{ border-bottom: 1px solid #868e96; }}
-pre {{ overflow-x: auto; padding: 1rem; border: 1px solid #868e9666; border-radius: 8px; }}
-.curves text {{ font: 11px system-ui, sans-serif; }}
-.axis {{ stroke: #868e96; }} .note {{ fill: #868e96; }}
-</style></head><body>
-<h1>{title}</h1><p>{about}</p>
-<figure>{graph}</figure>
-<h2>Results on the test split</h2>{results}
-<h2>Curves</h2><div class="curves">{curves}</div>
-<h2>Blueprint</h2><pre>{blueprint}</pre>
-<h2>Versions</h2><pre>{versions}</pre>
-</body></html>
-"""
-
-
-@attrs.frozen
-class Curve:
-    """One line of a chart.
-
-    Attributes:
-        name: its name.
-        points: optimizer step and value.
-    """
-
-    name: str
-    points: tuple[tuple[int, float], ...]
+PAGE = "report.html"
+_VIEWS = {"knowledge": "who teaches whom", "dataflow": "what is computed from what"}
 
 
 def write_report(folder: Path, *, running: bool = False) -> Path:
     """Write `report.html` from what lies in a run folder; it opens without a network.
 
     Args:
-        folder: of one run (not the folder of several seeds).
+        folder: of a run, of one of its seeds, or of a run with several seeds.
+        running: whether the run goes on; then the page loads itself anew.
 
     Returns:
-        The page.
+        The page. That of a run with several seeds is written anew with each of theirs.
     """
-    records = _records(folder / "metrics.jsonl")
-    home = folder if (folder / "blueprint.yaml").exists() else folder.parent
-    blueprint = _text(home / "blueprint.yaml")
-    page = _PAGE.format(
-        title=escape(folder.resolve().name),
-        about=escape(_about(blueprint)),
-        graph=_text(home / "graph.svg"),
-        results=_results(_json(folder / "results.json")),
-        curves="".join(chart(title, curves) for title, curves in charts(records)),
-        blueprint=escape(blueprint),
-        versions=escape(json.dumps(_json(home / "run.json").get("versions", {}), indent=2)),
-    )
-    path = folder / "report.html"
+    if seeds_in(folder) and not (folder / "metrics.jsonl").exists():
+        text = seeds_html(folder, running=running)
+    else:
+        text = report_html(read_run(folder), running=running)
+    path = folder / PAGE
     draft = path.with_suffix(".tmp")
-    draft.write_text(page, encoding="utf-8")
+    draft.write_text(text, encoding="utf-8")
     draft.replace(path)
+    home = folder.resolve().parent
+    if folder.resolve() in [each.resolve() for each in seeds_in(home)]:
+        # between two seeds the run goes on
+        goes_on = (folder / "results.json").exists() and bool(seeds_left(home))
+        write_report(home, running=running or goes_on)
     return path
 
 
-def charts(records: Iterable[Mapping[str, Any]]) -> list[tuple[str, list[Curve]]]:
-    """Sort the numbers of a run's records into charts.
+def report_html(run: RunFiles, *, running: bool) -> str:
+    """Write the page of a run."""
+    name = run.folder.resolve().name
+    title = name if run.home == run.folder else f"{run.home.resolve().name}, {name}"
+    state = state_of(run, running=running)
+    values = live_values(run)
+    about = str(run.prepared.get("about", ""))
+    up = "" if run.home == run.folder else f'<p><a href="../{PAGE}">all seeds</a></p>'
+    drawn = charts(run)
+    body = (
+        up,
+        f"<p>{said(about)}</p>" if about else "",
+        state_html(state),
+        _drawings(run, running=running, values=newest(values)),
+        "<h2>Curves</h2>",
+        '<div id="charts" class="charts"></div>',
+        "" if drawn else "<p>Nothing is written down yet.</p>",
+        results_html(run),
+        classes_html(run),
+        _origin(run),
+    )
+    facts = {
+        **_phase_facts(run),
+        "running": running,
+        "every": EVERY,
+        "written": round(time.time()),
+        "charts": charts_data(drawn),
+        "flows": list(mapping(run.prepared.get("flows"))),
+        "live": {p: {f: v.words for f, v in each.items()} for p, each in values.items()},
+        "newest": {flow: value.words for flow, value in newest(values).items()},
+    }
+    return report_document(title, "".join(body), facts=facts, running=running)
 
-    Returns:
-        Title and curves: losses, learning rate, validation accuracy, agreement, divergence.
-    """
-    found: dict[str, dict[str, list[tuple[int, float]]]] = {}
-    for record in records:
-        for key, value in record.items():
-            title, name = _chart_of(key)
-            if title and isinstance(value, float):
-                curve = found.setdefault(title, {}).setdefault(name, [])
-                curve.append((record["step"], value))
-    return [
-        (title, [Curve(name, tuple(points)) for name, points in curves.items()])
-        for title, curves in found.items()
+
+def _phase_facts(run: RunFiles) -> dict[str, Any]:
+    known = {str(each.get("name", "")): each for each in phases_of(run.prepared)}
+    found = bands(run.training)
+    phases = [{"name": n, "awake": known.get(n, {}).get("awake")} for n in phase_names(run)]
+    return {
+        "phases": phases,
+        "now": found[-1].name if found else phases[0]["name"] if phases else "",
+        "bands": [{"name": b.name, "first": b.first, "last": b.last} for b in found],
+    }
+
+
+def _drawings(run: RunFiles, *, running: bool, values: dict[str, Value]) -> str:
+    head = "<h2>The drawn graph</h2>"
+    drawn = {view: str(run.prepared.get(view, "")) for view in _VIEWS}
+    if not all(drawn.values()):
+        picture = text_of(run.home / "graph.svg")
+        if not picture:
+            return ""
+        # an older run's: as a picture, which can hold no script
+        data = base64.b64encode(picture.encode()).decode()
+        return (
+            f'{head}<figure class="drawn"><img alt="the drawn graph" '
+            f'src="data:image/svg+xml;base64,{data}"></figure>'
+        )
+    tabs = "".join(
+        f'<button data-view="{view}" aria-pressed="false">{title}</button>'
+        for view, title in _VIEWS.items()
+    )
+    figures = "".join(
+        f'<figure class="drawn" id="{view}">{filled(svg, values)}</figure>'
+        for view, svg in drawn.items()
+    )
+    return (
+        f'{head}<div class="tools">{tabs}<span class="grow"></span>{_menu(run, running=running)}'
+        '</div><p class="soft">On each flow stands its loss, whether it falls, and its weight. A '
+        f"click on a flow shows its curve.</p>{figures}"
+    )
+
+
+def _menu(run: RunFiles, *, running: bool) -> str:
+    """Write the choice of a phase; a run that goes on shows the one it is in."""
+    options = ['<option value="now">as of now</option>'] if running else []
+    options.append('<option value="">all phases</option>')
+    options += [
+        f'<option value="{number}">{said(name)}</option>'
+        for number, name in enumerate(phase_names(run))
     ]
+    return f'<label class="soft">phase <select id="phase">{"".join(options)}</select></label>'
 
 
-def _chart_of(key: str) -> tuple[str, str]:
-    parts = key.split("/")
-    if parts[0] == "loss":
-        return "loss", "/".join(parts[1:])
-    if parts[0] == "lr":
-        return "learning rate", "/".join(parts[1:]) or "lr"
-    if parts[0] == "validation" and len(parts) > 2:
-        titles = {
-            "top1": "validation accuracy",
-            "ema": "validation accuracy",
-            "agreement": "agreement with the teacher",
-            "predictive_kl": "KL from the teacher, nats",
-        }
-        rest = ["average"] if parts[2] == "ema" else parts[3:]
-        return titles.get(parts[2], ""), " ".join([parts[1], *rest])
-    return "", ""
-
-
-def chart(title: str, curves: Sequence[Curve]) -> str:
-    """Draw curves over optimizer steps as SVG."""
-    points = [point for curve in curves for point in curve.points]
-    last = max((step for step, _ in points), default=1) or 1
-    low = min((value for _, value in points), default=0.0)
-    high = max((value for _, value in points), default=1.0)
-    span = (high - low) or 1.0
-
-    def place(step: int, value: float) -> str:
-        x = MARGIN + (WIDTH - MARGIN) * step / last
-        y = HEIGHT - 20 - (HEIGHT - 50) * (value - low) / span
-        return f"{x:.1f},{y:.1f}"
-
-    height = HEIGHT + 15 * len(curves)
-    parts = [
-        f'<svg width="{WIDTH + 10}" height="{height}" role="img"><title>{escape(title)}</title>',
-        f'<text x="0" y="14" fill="currentColor" font-weight="bold">{escape(title)}</text>',
-        f'<path class="axis" fill="none" d="M{MARGIN},24V{HEIGHT - 20}H{WIDTH}"/>',
-        f'<text class="note" x="0" y="34">{high:.3g}</text>',
-        f'<text class="note" x="0" y="{HEIGHT - 22}">{low:.3g}</text>',
-        f'<text class="note" x="{WIDTH - 60}" y="{HEIGHT - 6}">step {last}</text>',
-    ]
-    for index, curve in enumerate(curves):
-        colour = COLOURS[index % len(COLOURS)]
-        line = " ".join(place(*point) for point in curve.points)
+def _origin(run: RunFiles) -> str:
+    blueprint = text_of(run.home / "blueprint.yaml")
+    schedule = text_of(run.home / "schedule.txt")
+    versions = mapping(run.settings.get("versions"))
+    parts = [f"<h2>Blueprint</h2><pre>{escape(blueprint)}</pre>" if blueprint else ""]
+    if schedule:
         parts.append(
-            f'<polyline fill="none" stroke="{colour}" stroke-width="1.5" points="{line}"/>'
+            f'<details id="schedule"><summary>schedule.txt</summary><pre>{escape(schedule)}</pre>'
+            "</details>"
         )
-        y = HEIGHT + 8 + 15 * index
-        parts.append(f'<text x="{MARGIN}" y="{y}" fill="{colour}">{escape(curve.name)}</text>')
-    return "".join([*parts, "</svg>"])
-
-
-def _results(found: Mapping[str, Any]) -> str:
-    models: Mapping[str, Mapping[str, float | str]] = found.get("models", {})
-    if not models:
-        return "<p>The run is not finished.</p>"
-    keys = list(dict.fromkeys(key for report in models.values() for key in report))
-    head = "".join(f"<th>{escape(name)}</th>" for name in models)
-    rows = [
-        f"<tr><td>{escape(key)}</td>"
-        + "".join(
-            f"<td>{_number(report[key])}</td>" if key in report else "<td></td>"
-            for report in models.values()
-        )
-        + "</tr>"
-        for key in keys
-    ]
-    return f"<table><tr><th></th>{head}</tr>{''.join(rows)}</table>"
-
-
-def _number(value: float | str) -> str:
-    """Write a number; one that is not finite is kept as a text."""
-    return escape(value) if isinstance(value, str) else f"{value:.4f}"
-
-
-def _records(path: Path) -> list[dict[str, Any]]:
-    return [json.loads(line) for line in _text(path).splitlines()]
-
-
-def _json(path: Path) -> dict[str, Any]:
-    found: dict[str, Any] = json.loads(_text(path) or "{}")
-    return found
-
-
-def _text(path: Path) -> str:
-    return path.read_text(encoding="utf-8") if path.exists() else ""
-
-
-def _about(blueprint: str) -> str:
-    from graphkd.blueprint.read import read_text
-
-    return str(read_text(blueprint, "blueprint.yaml").value.get("about", "")) if blueprint else ""
+    if versions:
+        rows = [(str(name), str(number)) for name, number in versions.items()]
+        parts.append(f"<h2>Versions</h2>{table(('package', 'version'), rows)}")
+    return "".join(parts)

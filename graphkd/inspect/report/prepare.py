@@ -13,11 +13,9 @@ from graphkd.component import name_of
 from graphkd.graph import flow_of, vertex, vertices
 from graphkd.inspect.drawing.arrangement import Spot, Wire
 from graphkd.inspect.drawing.svg import Mark, drawing
-from graphkd.inspect.page.facts import ids_of, page_facts
+from graphkd.inspect.page.facts import ids_of
 from graphkd.inspect.page.knowledge import knowledge_drawing
-
-PREPARED = "live.json"
-"""The file of a run folder that holds it."""
+from graphkd.inspect.text import one_line
 
 _ROOM = "00000000000 ↓ x 0.0000"
 _SAMPLES = 32
@@ -46,10 +44,14 @@ def prepared(schedule: Schedule, *, ramp_value: Callable[[Ramp, float], float]) 
         }
         for each in vertices(schedule.graph, "loss")
     }
-    said = page_facts(schedule, ids)["phases"]
     phases = [
-        {**each, "losses": _losses(plan, ids), **_length(plan)}
-        for each, plan in zip(said, schedule.phases, strict=True)
+        {
+            "name": one_line(plan.name),
+            "awake": _awake(plan, ids),
+            "losses": _losses(plan, ids),
+            **_length(plan),
+        }
+        for plan in schedule.phases
     ]
     models = vertices(schedule.graph, "model")
     return {
@@ -59,6 +61,7 @@ def prepared(schedule: Schedule, *, ramp_value: Callable[[Ramp, float], float]) 
         "flows": flows,
         "phases": phases,
         "deliver": list(schedule.deliver),
+        "seeds": list(schedule.blueprint.train.seeds),
         "parameters": {
             each.name: vertex(schedule.graph, each.name).cost.parameters for each in models
         },
@@ -73,6 +76,12 @@ def numbered(names: Iterable[str]) -> list[str]:
         seen[name] = seen.get(name, 0) + 1
         found.append(name if seen[name] == 1 else f"{name}#{seen[name]}")
     return found
+
+
+def _awake(plan: PhasePlan, ids: Mapping[str, str]) -> list[str]:
+    """Name the vertices that take part in a phase, and the taps that are read of them."""
+    taps = [f"{ids[each.name]} {one_line(t)}" for each in vertices(plan.graph) for t in each.taps]
+    return [*dict.fromkeys(ids[name] for name in (*plan.graph.nodes, *plan.trained)), *taps]
 
 
 def _losses(plan: PhasePlan, ids: Mapping[str, str]) -> dict[str, str]:

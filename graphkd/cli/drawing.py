@@ -1,0 +1,162 @@
+"""Commands that draw: render, diff."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal
+
+import attrs
+from cyclopts import Parameter
+
+from graphkd.blueprint import load
+from graphkd.cli.changes import After, OfPhase, check_after, diff, drawn_after
+from graphkd.cli.common import (
+    File,
+    Force,
+    Out,
+    Plugin,
+    Without,
+    check_out,
+    load_plugins,
+    write_or_print,
+)
+from graphkd.cli.sketching import render_partly
+from graphkd.errors import BlueprintError, did_you_mean, mistake
+
+if TYPE_CHECKING:
+    from graphkd.compile import Schedule
+
+
+@attrs.frozen
+class Format:
+    """What a picture can be written as.
+
+    Attributes:
+        endings: of file names; the first is the usual one.
+        views: what it can show; the first by default. None: it always shows the whole graph.
+    """
+
+    endings: tuple[str, ...]
+    views: tuple[str, ...] = ()
+
+
+_VIEWS = ("knowledge", "dataflow", "schedule")
+_FORMATS = {
+    # a file that is called anything is a page too
+    "html": Format((".html", ".htm", ""), _VIEWS),
+    "svg": Format((".svg",), ("dataflow", "knowledge")),
+    "png": Format((".png",), ("dataflow", "knowledge")),
+    "mermaid": Format((".mmd", ".mermaid", ".md")),
+    "dot": Format((".dot", ".gv")),
+    "json": Format((".json",)),
+}
+
+
+def render(
+    file: File,
+    /,
+    *overrides: str,
+    format: Annotated[
+        Literal["html", "svg", "png", "mermaid", "dot", "json"] | None,
+        Parameter(
+            help="By default what --out ends in (.html, .svg, .png, .mmd, .md, .dot, .gv, .json), "
+            "html when it has no ending, mermaid without --out."
+        ),
+    ] = None,
+    view: Annotated[
+        str | None,
+        Parameter(
+            help="What a picture shows, or an HTML page first: knowledge (who teaches whom), "
+            "dataflow (what is computed from what) or, html only, schedule (what runs when)."
+        ),
+    ] = None,
+    out: Out = None,
+    force: Force = False,
+    after: After = None,
+    phase: OfPhase = None,
+    without: Without = None,
+    plugin: Plugin = None,
+) -> None:
+    """Draw a blueprint: a page to look around in, a picture, or text or data of the graph."""
+    suffix = out.suffix.lower() if out is not None else ".html" if view else ".mmd"
+    chosen = format or _format_of(suffix, out)
+    shown = _checked_view(view, chosen)
+    check_after(after, phase=phase, without=without or (), view=view, format=chosen)
+    check_out(out, force=force)
+    load_plugins(plugin)
+    if chosen == "png":
+        _check_png(out)
+    if after is not None:
+        made = load(file, overrides)
+        drawn = drawn_after(made, after, phase=phase, without=without or (), format=chosen)
+    else:
+        try:
+            drawn = _drawn(_compiled(file, overrides), chosen, view=shown)
+        except BlueprintError as error:
+            render_partly(file, overrides, chosen, view=shown, out=out, force=force, error=error)
+            raise
+    if chosen == "mermaid" and suffix == ".md" and isinstance(drawn, str):
+        drawn = f"```mermaid\n{drawn}\n```"
+    write_or_print(drawn, out, force=force)
+
+
+def _compiled(file: str, overrides: tuple[str, ...]) -> Schedule:
+    blueprint = load(file, overrides)
+    from graphkd.compile import compile_blueprint
+
+    return compile_blueprint(blueprint)
+
+
+def _format_of(suffix: str, out: Path | None) -> str:
+    endings = {ending: name for name, each in _FORMATS.items() for ending in each.endings}
+    if suffix not in endings:
+        hint = did_you_mean(suffix, filter(None, endings))
+        raise mistake(f"--out {out}: no picture format ends in '{suffix}'{hint}")
+    return endings[suffix]
+
+
+def _checked_view(view: str | None, format: str) -> str:
+    """Return the view that is shown; refuse one that there is not, or not in this format."""
+    has = _FORMATS[format].views
+    if view is None:
+        return has[0] if has else ""
+    if view not in _VIEWS:
+        raise mistake(f"--view {view}: no such view{did_you_mean(view, _VIEWS)}")
+    if view not in has:
+        others = [name for name, each in _FORMATS.items() if view in each.views]
+        lacks = f"has {' and '.join(sorted(has))} only" if has else "has no views"
+        raise mistake(f"--view {view}: {format} {lacks}; write --format {' or '.join(others)}")
+    return view
+
+
+def _check_png(out: Path | None) -> None:
+    """Refuse early what cannot become a picture of dots."""
+    if out is None:
+        raise mistake("--format png needs a file; write --out NAME.png")
+    from graphkd.inspect.drawing.png import check_png
+
+    check_png()
+
+
+def _drawn(schedule: Schedule, format: str, *, view: str) -> str | bytes:
+    from graphkd import inspect
+
+    graph = schedule.graph
+    picture = inspect.knowledge_svg if view == "knowledge" else inspect.svg
+    match format:
+        case "html":
+            return inspect.page(schedule, view=view)
+        case "svg":
+            return picture(graph)
+        case "png":
+            return inspect.png(picture(graph))
+        case "json":
+            return json.dumps(inspect.graph_data(schedule), indent=2)
+        case "mermaid":
+            return inspect.mermaid(graph)
+    return inspect.dot(graph)
+
+
+COMMANDS: tuple[Callable[..., None], ...] = (render, diff)

@@ -1,0 +1,82 @@
+"""Pages of changes, opened without a network."""
+
+import pytest
+
+from graphkd.blueprint import load
+from graphkd.compile import compile_blueprint
+from graphkd.inspect.changes.diff_page import diff_page
+from graphkd.inspect.changes.pass_page import pass_page
+from graphkd.inspect.changes.steps import steps
+
+# words of each drawing, as the browser's font has them, that lie on each other
+OVERLAPS = """() => [...document.querySelectorAll('figure svg')].flatMap(svg => {
+  const boxes = [...svg.querySelectorAll('text')].map(each => [each.textContent, each.getBBox()]);
+  const apart = (a, b) => a.x + a.width <= b.x + 1 || b.x + b.width <= a.x + 1
+    || a.y + a.height <= b.y + 3 || b.y + b.height <= a.y + 3;
+  return boxes.flatMap(([one, a], n) =>
+    boxes.slice(0, n).filter(([, b]) => !apart(a, b)).map(([other]) => [one, other]));
+})"""
+COLOUR = """look => {
+  const rect = document.querySelector(`figure .${look} .frame, figure .${look} .box`);
+  return getComputedStyle(rect).stroke;
+}"""
+
+
+@pytest.fixture
+def shown(browser, tmp_path):
+    """Open a page; nothing in it may fail or ask for anything."""
+    contexts = []
+    complaints = []
+
+    def show(made, *, scheme="light"):
+        file = tmp_path / "page.html"
+        file.write_text(made, encoding="utf-8")
+        size = {"width": 1400, "height": 860}
+        context = browser.new_context(viewport=size, color_scheme=scheme, offline=True)
+        contexts.append(context)
+        tab = context.new_page()
+        tab.on("console", lambda said: complaints.append(said.text))
+        tab.on("pageerror", lambda error: complaints.append(str(error)))
+        tab.on("request", lambda asked: asked.url == file.as_uri() or complaints.append(asked.url))
+        tab.goto(file.as_uri())
+        return tab
+
+    yield show
+    for context in contexts:
+        context.close()
+    assert complaints == []
+
+
+@pytest.mark.parametrize(("one", "other"), [("hinton", "tas"), ("tas", "gpd")])
+def test_two_blueprints_in_one_page(shown, schedules, one, other):
+    tab = shown(diff_page(schedules(one), schedules(other)))
+    assert tab.evaluate(OVERLAPS) == []
+    assert tab.evaluate("document.documentElement.scrollWidth") <= 1400
+    assert tab.locator("figure").count() == 2
+    for figure in tab.locator("figure").all():
+        for look in ("added", "removed", "changed"):
+            assert figure.locator(f".{look} .sign").count() > 0
+    assert tab.locator("table").count() == 2
+
+
+def test_looks_differ_in_light_and_dark(shown, schedules):
+    page = diff_page(schedules("hinton"), schedules("tas"))
+    looks = ("added", "removed", "changed")
+    tab = shown(page)
+    light = [tab.evaluate(COLOUR, look) for look in looks]
+    tab.locator("#theme").click()
+    dark = [tab.evaluate(COLOUR, look) for look in looks]
+    assert len({*light, *dark}) == 6
+    preferred = shown(page, scheme="dark")
+    assert [preferred.evaluate(COLOUR, look) for look in looks] == dark
+
+
+def test_all_passes_in_one_page(shown):
+    schedule = compile_blueprint(load("gpd"), keep_stages=True)
+    tab = shown(pass_page(schedule, "all", steps(schedule, "all")))
+    assert tab.evaluate(OVERLAPS) == []
+    assert tab.evaluate("document.documentElement.scrollWidth") <= 1400
+    tab.get_by_role("link", name="share").click()
+    assert tab.evaluate("location.hash") == "#share"
+    assert tab.locator("#share .added .sign").count() > 0
+    assert tab.locator("#share").get_by_text("student_input: merged into").first.is_visible()
