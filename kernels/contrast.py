@@ -8,6 +8,7 @@ import torch
 import torch.distributed as dist
 from torch import Tensor, nn
 
+from graphkd.kernels.contrast_gather import num_processes, rows_of_all, rows_of_each
 from graphkd.kernels.infonce import infonce
 from graphkd.kernels.infonce_reference import Anchor, ContrastProblem
 
@@ -38,15 +39,16 @@ class Contrast(nn.Module):
             temperature: tau, no unit, at least 0.01.
             learnable: tau is trained.
             symmetric: both directions, see `infonce`.
-            gather: the knowledge of the other processes serves as bank; not looked at with anchor
-                "knowledge", whose negatives are the students of its own process.
+            gather: the rows of the other processes are looked at too. With anchor "student" their
+                knowledge serves as bank; with anchor "knowledge" or `symmetric`, each process
+                computes the loss of all rows, and the gradient is that of `rows_of_all`.
             anchor: who looks for its own, see `infonce`.
         """
         super().__init__()
         self.temperature = temperature
         self.symmetric = symmetric
         self.gather = gather
-        self.anchor = anchor
+        self.anchor: Anchor = anchor
         self.log_scale = nn.Parameter(torch.tensor([-math.log(temperature)])) if learnable else None
 
     @property
@@ -67,8 +69,7 @@ class Contrast(nn.Module):
 
         Args:
             student: "b d", embeddings.
-            teacher: "b d", embeddings; no gradient flows into it. With `gather`, b is the same in
-                all processes.
+            teacher: "b d", embeddings; no gradient flows into it.
             index: "b", numbers of the samples, int64; the same sample twice is no negative.
 
         Returns:
@@ -89,7 +90,13 @@ class Contrast(nn.Module):
         teacher = teacher.detach()
         # autocast may have made one of them half precision
         dtype = torch.promote_types(student.dtype, teacher.dtype)
-        bank = self._elsewhere(teacher)
+        if self._gathers(teacher) and (self.symmetric or self.anchor == "knowledge"):
+            student, teacher = rows_of_all(student), torch.cat(rows_of_each(teacher))
+            index = None if index is None else torch.cat(rows_of_each(index))
+            bank = bank_index = None
+        else:
+            bank = self._elsewhere(teacher)
+            bank_index = None if index is None else self._elsewhere(index)
         return ContrastProblem(
             student=student.to(dtype),
             knowledge=teacher.to(dtype),
@@ -97,21 +104,19 @@ class Contrast(nn.Module):
             bank=None if bank is None else bank.to(dtype),
             symmetric=self.symmetric,
             index=index,
-            bank_index=None if index is None else self._elsewhere(index),
+            bank_index=bank_index,
             anchor=self.anchor,
         )
 
+    def _gathers(self, own: Tensor) -> bool:
+        # on the meta device, where shapes are inferred, there is nothing to send
+        return self.gather and not own.is_meta and num_processes() > 1
+
     def _elsewhere(self, own: Tensor) -> Tensor | None:
         """Fetch what the other processes hold, None where there are none."""
-        # on the meta device, where shapes are inferred, there is nothing to send
-        if self.anchor == "knowledge" or not self.gather or own.is_meta:
+        if not self._gathers(own):
             return None
-        if not dist.is_available() or not dist.is_initialized():
-            return None
-        if dist.get_world_size() == 1:
-            return None
-        parts = [torch.empty_like(own) for _ in range(dist.get_world_size())]
-        dist.all_gather(parts, own.detach().contiguous())
+        parts = rows_of_each(own)
         del parts[dist.get_rank()]
         return torch.cat(parts)
 

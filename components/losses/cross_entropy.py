@@ -32,6 +32,7 @@ class CrossEntropy:
 
     ports: ClassVar = (Port("student", "b c"), Port("label", "b | b c", index="c"))
     fusion: ClassVar[str] = "logits"
+    mean_over: ClassVar[str] = "label"
 
     label_smoothing: float = attrs.field(default=0.0, validator=[ge(0.0), lt(1.0)])
 

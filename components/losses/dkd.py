@@ -45,6 +45,7 @@ class DKD:
         Port("label", "b | b c", index="c"),
     )
     fusion: ClassVar[str] = "logits"
+    mean_over: ClassVar[str] = "label"
 
     temperature: float = attrs.field(default=4.0, validator=gt(0.0))
     alpha: float = attrs.field(default=1.0, validator=ge(0.0))

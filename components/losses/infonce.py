@@ -35,11 +35,11 @@ class InfoNCE:
         temperature: tau to start from, no unit, at least 0.01. Higher is softer.
         learnable: tau is trained; else it stays.
         symmetric: the mean of this and of the other direction, where each teacher row looks for its
-            student among the students of its own process.
-        gather: the teacher rows of the other processes are negatives too; all processes need the
-            same batch size. Not looked at with anchor "teacher".
+            student among the students.
+        gather: the rows of the other processes are negatives too, as if all were one batch; else
+            each process looks at its own rows alone.
         anchor: who looks for its own. With "teacher" each teacher row looks for its student among
-            the students of its own process; there is nothing to gather then.
+            the students.
     """
 
     fusion: ClassVar[str] = "infonce"

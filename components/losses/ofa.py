@@ -42,6 +42,7 @@ class OFA:
         Port("label", "b | b c", index="c"),
     )
     fusion: ClassVar[str] = "logits"
+    mean_over: ClassVar[str] = "label"
 
     temperature: float = attrs.field(default=1.0, validator=gt(0.0))
     gamma: float = attrs.field(default=1.0, validator=gt(0.0))

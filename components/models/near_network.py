@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import torch
+import torch.distributed as dist
 from torch import Tensor
 from torch.nn.modules.batchnorm import _BatchNorm
 
@@ -121,7 +122,10 @@ class NearNetwork(TapNetwork):
             self.model.eval()
 
     def finish(self) -> None:
-        """Let running statistics follow with their own momentum again."""
+        """Take the statistics of all processes together, and let them follow as before again."""
+        if dist.is_available() and dist.is_initialized():
+            for each in self._norms():
+                _average(each)
         for each, momentum in zip(self._norms(), self._momenta, strict=True):
             each.momentum = momentum
         self._start = {}
@@ -130,3 +134,15 @@ class NearNetwork(TapNetwork):
         for each in self.model.modules():
             if isinstance(each, _BatchNorm) and each.track_running_stats:
                 yield each
+
+
+@torch.no_grad()
+def _average(norm: _BatchNorm) -> None:
+    """Average running statistics over all processes, each counted by its batches."""
+    count = norm.num_batches_tracked
+    assert count is not None and norm.running_mean is not None and norm.running_var is not None
+    own = count.clone()
+    dist.all_reduce(count)
+    for each in (norm.running_mean, norm.running_var):
+        each.mul_(own / count.clamp(min=1))
+        dist.all_reduce(each)

@@ -4,6 +4,7 @@ from graphkd.blueprint.load import find_file, load, loads, shipped
 from graphkd.blueprint.model import (
     Augment,
     Blueprint,
+    Cache,
     Data,
     Extra,
     Flow,
@@ -23,6 +24,7 @@ from graphkd.blueprint.save import dumps, save
 __all__ = [
     "Augment",
     "Blueprint",
+    "Cache",
     "Data",
     "Extra",
     "Flow",

@@ -33,7 +33,7 @@ def load(path: str | Path, overrides: Iterable[str] = ()) -> Blueprint:
         BlueprintError: with every mistake in the file, what it extends, and the overrides.
     """
     file = find_file(path)
-    located = _extended(read_file(file), file.parent, (realpath(file),))
+    located = extended(read_file(file), file.parent, (realpath(file),))
     # a shipped file holds no paths: those that an override adds start where the user is
     folder = file.parent if Path(path) == file else Path()
     return assemble(override(located, overrides), source=str(file), folder=folder)
@@ -51,7 +51,7 @@ def loads(text: str, *, name: str = "blueprint", folder: Path | None = None) -> 
         BlueprintError: with every mistake.
     """
     start = folder or Path()
-    return assemble(_extended(read_text(text, name), start, ()), source=name, folder=start)
+    return assemble(extended(read_text(text, name), start, ()), source=name, folder=start)
 
 
 def shipped() -> dict[str, Path]:
@@ -92,7 +92,7 @@ def _nearest_shipped(name: str) -> str:
     return f"; did you mean '{near}'?" if near else ""
 
 
-def _extended(located: Located, folder: Path, seen: tuple[str, ...]) -> Located:
+def extended(located: Located, folder: Path, seen: tuple[str, ...]) -> Located:
     """Put a file over what it extends, which may extend others."""
     if not isinstance(located.content, dict):
         text = "a blueprint is a mapping; write 'blueprint: NAME' first"
@@ -105,7 +105,7 @@ def _extended(located: Located, folder: Path, seen: tuple[str, ...]) -> Located:
         raise mistake(f"'extends' comes back to {file}", other.place)
     if len(seen) >= _DEEPEST_EXTENDS:
         raise mistake(f"'extends' goes through more than {_DEEPEST_EXTENDS} files", other.place)
-    base = _extended(read_file(file), file.parent, (*seen, realpath(file)))
+    base = extended(read_file(file), file.parent, (*seen, realpath(file)))
     return extend(base, located)
 
 

@@ -13,6 +13,7 @@ from graphkd.blueprint.located import KEY, Where
 from graphkd.blueprint.parts import (
     NODE_KINDS,
     Augment,
+    Cache,
     Data,
     Extra,
     Flow,
@@ -32,6 +33,7 @@ __all__ = [
     "RUN_WIDE",
     "Augment",
     "Blueprint",
+    "Cache",
     "Data",
     "Extra",
     "Flow",

@@ -55,7 +55,7 @@ class Data:
 
     Attributes:
         dataset: which data set, with its parameters.
-        batch_size: samples in a step of one process.
+        batch_size: samples in a step of one process; several take so many each.
         workers: processes that load samples; 0 loads in the training process.
         validation: share of the training samples kept for choosing the best checkpoint, for data
             sets that have no validation split of their own.
@@ -92,6 +92,23 @@ class Data:
 
 
 @attrs.frozen
+class Cache:
+    """How the outputs of a frozen node are kept: computed once, and read afterwards.
+
+    Attributes:
+        views: how many augmentations of each image training replays: those of epoch e are those of
+            epoch e modulo this number, for the whole batch. Needed where images are augmented.
+        dtype: element type that is kept; float32 keeps what the node computes.
+        top: keep so many of each sample's largest logits, and the mass of the others, which is
+            spread evenly over them when read. Empty: all. Other taps are kept whole.
+    """
+
+    views: int | None = attrs.field(default=None, validator=optional(ge(1)))
+    dtype: Literal["float32", "float16", "bfloat16"] = "float32"
+    top: int | None = attrs.field(default=None, validator=optional(ge(1)))
+
+
+@attrs.frozen
 class Node:
     """A named box.
 
@@ -103,6 +120,8 @@ class Node:
         weight_decay: weight decay of its parameters, instead of the recipe's.
         ema: decay of an exponential moving average of its weights, 0 for none.
         seed: seed of its initial weights; empty: derived from the run's seed and the node's name.
+        cache: compute its outputs once for each training image in phases where it is frozen, and
+            read them afterwards; true, or how they are kept.
     """
 
     component: Any = attrs.field(metadata={"kinds": NODE_KINDS, "key": "type"})
@@ -114,6 +133,12 @@ class Node:
     weight_decay: float | None = attrs.field(default=None, validator=optional(ge(0.0)))
     ema: float = attrs.field(default=0.0, validator=[ge(0.0), lt(1.0)])
     seed: int | None = attrs.field(default=None, validator=optional(ge(0)))
+    cache: bool | Cache = False
+
+    @property
+    def caching(self) -> Cache | None:
+        """How its outputs are kept; None where they are not."""
+        return Cache() if self.cache is True else self.cache or None
 
 
 @attrs.frozen

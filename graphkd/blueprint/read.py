@@ -21,6 +21,7 @@ LARGEST = 1_000_000
 
 # what a value adds to the size besides its text, so that 50,000 values are the most
 _VALUE_SIZE = 20
+_LARGEST_INTEGER = 2**63 - 1
 
 
 def read_file(path: Path) -> Located:
@@ -193,10 +194,14 @@ class _Reader:
     def _scalar(self, tag: str, text: str, place: Place) -> Content:
         if CORE[tag].fullmatch(text):
             try:
-                return _scalar(tag, text)
+                value = _scalar(tag, text)
             except ValueError:
                 # Python's limit on the digits of an integer
-                pass
+                value = _LARGEST_INTEGER + 1
+            if not isinstance(value, int) or abs(value) <= _LARGEST_INTEGER:
+                return value
+            self._problem(f"{shown(text)} is too large; write an integer below 2^63", place)
+            return None
         self._problem(f"{shown(text)} is no {tag}", place)
         return None
 

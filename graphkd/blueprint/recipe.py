@@ -36,6 +36,8 @@ class Train:
         device: auto, cpu, cuda or cuda:N.
         compile: run the phase's forward through torch.compile.
         channels_last: keep images and convolutions in channels-last order.
+        sync_batchnorm: take the statistics of batch norm from the samples of all processes, on
+            GPUs; otherwise each process has its own, and those of the first are kept.
         seed: seed of weights, order, augmentation and dropout.
         seeds: run once for each seed and compare.
         log_every: steps between two records of the losses.
@@ -61,6 +63,7 @@ class Train:
     device: str = "auto"
     compile: bool = False
     channels_last: bool = False
+    sync_batchnorm: bool = False
     seed: int = attrs.field(default=0, validator=ge(0))
     seeds: tuple[int, ...] = attrs.field(default=(), converter=tuple)
     log_every: int = attrs.field(default=10, validator=ge(1))
@@ -71,6 +74,7 @@ class Train:
 RUN_WIDE = (
     "device",
     "channels_last",
+    "sync_batchnorm",
     "seed",
     "seeds",
     "log_every",

@@ -24,6 +24,7 @@ from graphkd.blueprint.fields import (
 from graphkd.blueprint.model import (
     Augment,
     Blueprint,
+    Cache,
     Data,
     Extra,
     Flow,
@@ -39,7 +40,7 @@ from graphkd.component import help_of, names, summary_of
 
 Schema = dict[str, Any]
 
-_CLASSES = (Augment, Data, Extra, Flow, Node, Phase, Ramp, Train, Via)
+_CLASSES = (Augment, Cache, Data, Extra, Flow, Node, Phase, Ramp, Train, Via)
 _PLAIN = {int: "integer", float: "number", bool: "boolean", str: "string", types.NoneType: "null"}
 _BOUNDS = {">": "exclusiveMinimum", ">=": "minimum", "<": "exclusiveMaximum", "<=": "maximum"}
 _EXTENDS = "Another blueprint file, or the name of a shipped one, that this file changes."
@@ -73,7 +74,7 @@ def schema() -> Schema:
         "definitions": {
             **{cls.__name__: _tagged(cls) for cls in (Augment, Data, Extra, Flow, Node, Via)},
             **{f"{cls.__name__}Change": _tagged(cls, partly=True) for cls in (Data, Node)},
-            **{cls.__name__: _object(cls) for cls in (Ramp, Train)},
+            **{cls.__name__: _object(cls) for cls in (Cache, Ramp, Train)},
             "Phase": _phase(),
         },
     }

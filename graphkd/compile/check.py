@@ -20,6 +20,7 @@ RULES = (
     rules.deliver,
     rules.mixing,
     rules.labels,
+    rules.refused_caches,
 )
 
 

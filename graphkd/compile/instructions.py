@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 import attrs
 
-from graphkd.blueprint.model import Blueprint, Data, Flow, Phase, Ramp, Train
+from graphkd.blueprint.model import Blueprint, Cache, Data, Flow, Phase, Ramp, Train
 from graphkd.component import ImageSpec
 from graphkd.graph import Graph
 
@@ -68,6 +68,38 @@ class Forward:
     gradient: bool
     stops: bool = False
     frees: tuple[str, ...] = ()
+
+
+@attrs.frozen
+class Cached:
+    """Read a frozen node's outputs from its store.
+
+    Where the store lacks a sample of the batch, `body` computes them, and they are stored and read.
+
+    Attributes:
+        node: whose outputs are read.
+        reads: the samples' rows in the store, and what `body` reads.
+        makes: names of the values.
+        body: conversions that nothing else reads, and the node's forward.
+        settings: how they are kept.
+        views: how many augmentations of each sample are kept.
+        frees: values that nobody reads any more.
+    """
+
+    node: str
+    reads: tuple[Read, ...]
+    makes: tuple[str, ...]
+    body: tuple[Convert | Forward, ...]
+    settings: Cache
+    views: int
+    frees: tuple[str, ...] = ()
+
+    @property
+    def forward(self) -> Forward:
+        """What computes the values."""
+        *_, last = self.body
+        assert isinstance(last, Forward)
+        return last
 
 
 @attrs.frozen
@@ -206,7 +238,18 @@ class Record:
 
 
 Instruction = (
-    Convert | Forward | Loss | Fused | Measure | Fit | Backward | Step | Update | Advance | Record
+    Convert
+    | Forward
+    | Cached
+    | Loss
+    | Fused
+    | Measure
+    | Fit
+    | Backward
+    | Step
+    | Update
+    | Advance
+    | Record
 )
 
 
@@ -222,6 +265,7 @@ class PhasePlan:
         recipe: the recipe of this phase.
         data: the data settings of this phase.
         phase: as the blueprint says it.
+        views: how many augmentations of each sample its epochs replay; 0: each epoch draws anew.
     """
 
     name: str
@@ -231,6 +275,7 @@ class PhasePlan:
     recipe: Train
     data: Data
     phase: Phase
+    views: int = 0
 
 
 @attrs.frozen

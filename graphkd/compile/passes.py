@@ -9,6 +9,7 @@ from typing import Any, Literal
 import attrs
 
 from graphkd.blueprint.model import Blueprint, Phase
+from graphkd.compile.cache import cache
 from graphkd.compile.check import check
 from graphkd.compile.convert import convert
 from graphkd.compile.fuse import fuse
@@ -59,6 +60,8 @@ PASSES = (
     Pass(share, scope="phase", optional=True),
     # after share: equal values have one name, so that a launch reads them once
     Pass(fuse, scope="phase", optional=True),
+    # after share: a conversion that others read too must run in any case
+    Pass(cache, scope="phase", optional=True),
 )
 
 

@@ -8,9 +8,12 @@ from typing import Any
 import attrs
 
 from graphkd.blueprint.model import data_of, recipe_of
+from graphkd.compile.cache import cached, serves_caches
+from graphkd.compile.caching import views_of
 from graphkd.compile.instructions import (
     Advance,
     Backward,
+    Cached,
     Convert,
     Fit,
     Forward,
@@ -69,6 +72,7 @@ def schedule(graph: Graph) -> PhasePlan:
         recipe=recipe,
         data=data_of(blueprint, phase),
         phase=phase,
+        views=views_of(graph.graph.get("caches", {})),
     )
 
 
@@ -78,9 +82,8 @@ def _instructions(graph: Graph, each: Vertex) -> list[Instruction]:
     reads = _reads(graph, each)
     match each.kind:
         case "convert":
-            image = each.component.image
-            made = (value_name(each.name, ""),)
-            return [Convert(each.name, reads, made, image, gradient=each.carries_gradient)]
+            # it stands in the bodies of its readers
+            return [] if serves_caches(graph, each.name) else [_convert(graph, each)]
         case "loss":
             flow = flow_of(graph, each)
             return [Loss(each.name, each.label, reads, flow.weight, flow.every, flow.into)]
@@ -89,7 +92,22 @@ def _instructions(graph: Graph, each: Vertex) -> list[Instruction]:
     if each.name in graph.graph["phase"].fit:
         # nobody reads it in this phase
         return [Fit(each.name, reads)]
-    return [_forward(graph, each, _reads(graph, each, fit=False))] if each.taps else []
+    if not each.taps:
+        return []
+    forward = _forward(graph, each, _reads(graph, each, fit=False))
+    return [_cached(graph, forward)] if each.cached else [forward]
+
+
+def _convert(graph: Graph, each: Vertex) -> Convert:
+    made = (value_name(each.name, ""),)
+    reads = _reads(graph, each)
+    return Convert(each.name, reads, made, each.component.image, gradient=each.carries_gradient)
+
+
+def _cached(graph: Graph, forward: Forward) -> Cached:
+    sources = dict.fromkeys(source for source, _ in inputs_of(graph, forward.node))
+    own = [vertex(graph, name) for name in sources if serves_caches(graph, name)]
+    return cached(graph, forward, [_convert(graph, each) for each in own])
 
 
 def _with_groups(graph: Graph, body: list[Instruction]) -> list[Instruction]:

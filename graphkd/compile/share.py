@@ -55,7 +55,9 @@ def _identity(graph: Graph, name: str) -> Hashable | None:
     if each.kind == "convert":
         return "convert", each.component, inputs
     if each.kind == "model" and each.taps and not each.learns:
-        return "model", owner_of(graph, name), inputs
+        # values may be rounded where they are kept
+        caching = each.settings.caching if each.settings else None
+        return "model", owner_of(graph, name), inputs, caching
     return None
 
 

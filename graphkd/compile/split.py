@@ -6,6 +6,7 @@ from collections.abc import Collection
 
 import attrs
 
+from graphkd.compile.caching import verdicts
 from graphkd.compile.idle import leave_out, needed
 from graphkd.compile.phases import EVALUATE, alive_losses, delivered, taught
 from graphkd.component import ports_of
@@ -34,10 +35,11 @@ def split(graph: Graph) -> Graph:
             `evaluate` has no flows, but the probes.
 
     Returns:
-        A copy whose `graph.graph["sinks"]` names what the phase is for; its vertices know whether
-        they learn, which needs a flow that is alive. What carries gradient but leads to no sink is
-        gone: a forward in training mode would move running statistics and draw dropout. So is what
-        must be fitted: before that, and of samples that it never saw, it may know nothing.
+        A copy whose `graph.graph["sinks"]` names what the phase is for, and `graph.graph["caches"]`
+        whose outputs can be kept; its vertices know whether they learn, which needs a flow that is
+        alive. What carries gradient but leads to no sink is gone: a forward in training mode would
+        move running statistics and draw dropout. So is what must be fitted: before that, and of
+        samples that it never saw, it may know nothing.
     """
     phase = graph.graph["phase"]
     evaluating = phase.name == EVALUATE
@@ -45,6 +47,7 @@ def split(graph: Graph) -> Graph:
     learning = frozenset[str]() if evaluating else taught(graph, phase)
     flows = {vertex(graph, loss).flow for loss in alive}
     part = keep(graph, [each.name for each in vertices(graph) if _stays(each, flows, evaluating)])
+    part.graph["caches"] = verdicts(graph, phase)
     part.graph["sinks"] = _results(graph, part) if evaluating else (*alive, *phase.fit)
     _cut_fits(part, fitted=phase.fit)
     marked = with_vertices(part, _marked(part, learning))

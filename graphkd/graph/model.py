@@ -65,6 +65,7 @@ class Vertex:
         fused_with: of a loss, the first of those that it is computed with; empty: it is computed
             by itself.
         unfused: of a loss, why it is computed by itself, as far as somebody asked.
+        cached: its outputs are computed once for each sample, and read afterwards.
     """
 
     name: str
@@ -83,6 +84,7 @@ class Vertex:
     same_as: str = ""
     fused_with: str = ""
     unfused: str = ""
+    cached: bool = False
 
 
 @attrs.frozen

@@ -1,49 +1,107 @@
-"""Checkpoints: one file each, written whole or not at all, read without running code."""
+"""Checkpoints: one folder each, there whole or not at all, and used only if every byte is right."""
 
 from __future__ import annotations
 
 import os
 import pickle
 import re
+import shutil
+import sys
 import zipfile
 from pathlib import Path
 from typing import Any
 
+import attrs
 import torch
 
 from graphkd.errors import mistake
+from graphkd.run.manifest import HashedFile, verify, write_manifest
 
-_NAME = re.compile(r"step-(\d+)\.pt")
+STATE = "state.pt"
+# a second one of the same step ends in .1; files ending in .pt are of earlier versions
+_NAME = re.compile(r"step-(\d+)(?:\.(\d+|pt))?")
+_DRAFT = ".tmp"
+_DAMAGED = ".damaged"
+
+
+@attrs.frozen(eq=False)
+class Loaded:
+    """The newest checkpoint that is whole.
+
+    Attributes:
+        path: where it lies.
+        state: what it holds.
+        damaged: newer ones that are not whole, and why, the newest first.
+    """
+
+    path: Path
+    state: dict[str, Any]
+    damaged: tuple[tuple[Path, str], ...] = ()
+
+    def warnings(self) -> list[str]:
+        """Name what is damaged, and what is used instead."""
+        return [
+            f"{path}: the checkpoint is damaged ({reason}); {self.path.name} before it is used"
+            for path, reason in self.damaged
+        ]
 
 
 def save(folder: Path, step: int, state: dict[str, Any], *, keep: int) -> Path:
-    """Write a checkpoint, then remove all but the newest `keep`.
+    """Write a checkpoint, then remove all but the newest of `keep` steps.
 
-    The file is written beside its place, flushed to the disk and moved, so that a kill at any
-    moment leaves the checkpoints before it whole. One of the same step is replaced.
+    Its files are written into a draft, hashed and flushed to the disk, the manifest last; then the
+    draft gets its name, and only when that is on the disk old ones go. So a kill at any moment
+    leaves the checkpoints before it whole. None is ever written over: a second one of the same
+    step, as after a phase, has a name of its own, and the first goes afterwards.
 
     Args:
         folder: of the checkpoints; made where it is not there.
         step: optimizer steps since the run began.
         state: tensors and plain values.
         keep: how many stay, at least 1.
+
+    Raises:
+        OSError: it cannot be written; the draft is removed.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    path = folder / f"step-{step:09d}.pt"
-    draft = path.with_suffix(".tmp")
-    with draft.open("wb") as stream:
-        torch.save(state, stream)
-        stream.flush()
-        os.fsync(stream.fileno())
-    draft.replace(path)
+    for left in folder.glob(f"*{_DRAFT}"):
+        _remove(left)
+    path = _free(folder, step)
+    draft = path.with_name(path.name + _DRAFT)
+    try:
+        draft.mkdir()
+        with HashedFile(draft / STATE) as stream:
+            torch.save(state, stream)  # type: ignore[arg-type]
+            stream.sync()
+        write_manifest(draft, {STATE: stream.entry})
+    except BaseException:
+        shutil.rmtree(draft, ignore_errors=True)
+        raise
+    _flush_folder(draft)
+    draft.rename(path)
     _flush_folder(folder)
-    for old in listed(folder)[:-keep]:
-        old.unlink()
+    others = [each for each in listed(folder) if _order(each)[0] != step]
+    stay = {path, *others[len(others) - keep + 1 :]}
+    for old in set(listed(folder)) - stay:
+        # as a draft it is no checkpoint any more, however much of it is gone
+        going = old.with_name(old.name + _DRAFT)
+        old.rename(going)
+        _remove(going)
     return path
 
 
+def _free(folder: Path, step: int) -> Path:
+    name = f"step-{step:09d}"
+    numbers = [number for path in listed(folder) for at, number in [_order(path)] if at == step]
+    return folder / (f"{name}.{max(numbers) + 1}" if numbers else name)
+
+
+def _remove(path: Path) -> None:
+    shutil.rmtree(path) if path.is_dir() else path.unlink()
+
+
 def _flush_folder(folder: Path) -> None:
-    """Bring the new name to the disk before an old one goes."""
+    """Bring new names to the disk."""
     handle = os.open(folder, os.O_RDONLY)
     try:
         os.fsync(handle)
@@ -52,35 +110,80 @@ def _flush_folder(folder: Path) -> None:
 
 
 def listed(folder: Path) -> list[Path]:
-    """Return the checkpoints of a folder, oldest first."""
-    found = {
-        int(match[1]): path for path in folder.glob("*") if (match := _NAME.fullmatch(path.name))
-    }
-    return [found[step] for step in sorted(found)]
+    """Return the checkpoints of a folder, oldest first, damaged ones too."""
+    found = [path for path in folder.glob("step-*") if _NAME.fullmatch(path.name)]
+    return sorted(found, key=_order)
+
+
+def _order(path: Path) -> tuple[int, int]:
+    match = _NAME.fullmatch(path.name)
+    assert match is not None
+    number = match[2] or "0"
+    return int(match[1]), -1 if number == "pt" else int(number)
+
+
+def newest(folder: Path) -> Loaded:
+    """Read the newest checkpoint of a folder that is whole.
+
+    Raises:
+        BlueprintError: there is none, or all are damaged.
+    """
+    damaged: list[tuple[Path, str]] = []
+    for path in reversed(listed(folder)):
+        try:
+            return Loaded(path, _load(path), tuple(damaged))
+        except _UNREADABLE as error:
+            damaged.append((path, str(error).partition("\n")[0]))
+    if not damaged:
+        raise mistake(f"{folder}: no checkpoint to resume from")
+    found = ", ".join(f"{path.name} ({reason})" for path, reason in damaged)
+    raise mistake(f"{folder}: every checkpoint is damaged: {found}; remove them to begin again")
+
+
+_UNREADABLE = (
+    RuntimeError,
+    OSError,
+    ValueError,
+    EOFError,
+    pickle.UnpicklingError,
+    zipfile.BadZipFile,
+)
 
 
 def load_latest(folder: Path) -> dict[str, Any]:
-    """Read the newest checkpoint of a folder; one that cannot be read is an error, not skipped.
+    """Read the newest checkpoint that is whole; damaged ones are named on the standard error.
 
     Raises:
-        BlueprintError: there is none, or the newest is damaged.
+        BlueprintError: there is none, or all are damaged.
     """
-    paths = listed(folder)
-    if not paths:
-        raise mistake(f"{folder}: no checkpoint to resume from")
-    try:
-        return _load(paths[-1])
-    except (RuntimeError, OSError, ValueError, pickle.UnpicklingError, zipfile.BadZipFile) as error:
-        after = f"to go on from {paths[-2].name}" if len(paths) > 1 else "to begin again"
-        text = f"{paths[-1]}: the checkpoint is damaged; remove it {after}"
-        raise mistake(text) from error
+    found = newest(folder)
+    for text in found.warnings():
+        print(f"graphkd: {text}", file=sys.stderr)
+    return found.state
+
+
+def set_aside(path: Path) -> Path:
+    """Rename a damaged checkpoint, so that it is none any more, and return its new place."""
+    place = path.with_name(path.name + _DAMAGED)
+    if place.exists():
+        _remove(place)
+    return path.rename(place)
 
 
 def _load(path: Path) -> dict[str, Any]:
-    # torch writes a checksum of each tensor, but does not compare it when it reads
-    with zipfile.ZipFile(path) as archive:
-        damaged = archive.testzip()
-    if damaged is not None:
-        raise ValueError(f"wrong checksum of {damaged}")
-    state: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
+    file = path / STATE
+    if path.is_dir():
+        verify(path)
+    else:
+        file = path
+        _check_archive(path)
+    state: dict[str, Any] = torch.load(file, map_location="cpu", weights_only=True)
     return state
+
+
+def _check_archive(path: Path) -> None:
+    """Compare the checksums in a file of an earlier version, which has no manifest."""
+    with zipfile.ZipFile(path) as archive:
+        broken = archive.testzip()
+    if broken is not None:
+        raise ValueError(f"wrong checksum of {broken}")

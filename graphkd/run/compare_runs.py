@@ -124,5 +124,6 @@ def versions_of(folders: Iterable[Path]) -> tuple[str, ...]:
     for folder in folders:
         settings = json.loads((folder / SETTINGS).read_text(encoding="utf-8"))
         versions = settings.get("versions", {})
-        found.append(", ".join(f"{name} {number}" for name, number in versions.items()))
+        named = [name for name in ("graphkd", "torch") if name in versions]
+        found.append(", ".join(f"{name} {versions[name]}" for name in named))
     return () if set(found) == {now} else tuple(dict.fromkeys(found))

@@ -15,8 +15,10 @@ from torch.utils.data import DataLoader, Dataset, Sampler
 from graphkd.component import Samples, Splits
 from graphkd.errors import ComponentError
 from graphkd.run.order import carve
+from graphkd.run.portions import Portion
 from graphkd.run.reader import Reader, further_taps
 from graphkd.run.rows import ExtraRows, RowPlan
+from graphkd.run.world import ALONE, World
 
 _STOPPING = (signal.SIGINT, signal.SIGTERM)
 
@@ -105,6 +107,10 @@ class Batches:
         pin_memory: bool = False,
         taps: Collection[str] = (),
         extras: Sequence[ExtraRows] = (),
+        world: World = ALONE,
+        mixed: int = 0,
+        may_be_empty: bool = False,
+        views: int = 0,
     ) -> None:
         """Prepare reading; nothing is read yet.
 
@@ -113,7 +119,7 @@ class Batches:
             indices: "n" int64, the samples in play.
             labels: one for each sample of the split, int64, -1 where it must not be seen; None
                 where no label may be seen.
-            batch_size: samples of `indices` in a batch, at least 1.
+            batch_size: samples of `indices` in a batch of all processes together, at least 1.
             seed: of order and augmentation.
             shuffle: a new order each epoch; otherwise that of `indices`.
             augment: from one "c h w" image to another, by torch's global CPU generator alone; None
@@ -123,6 +129,10 @@ class Batches:
             pin_memory: put the batches where a GPU copies them from without waiting.
             taps: what is read of a batch; `view1`, `view2` and `source` are made only for that.
             extras: further data sets whose samples join each batch, rising.
+            world: the processes, each of which reads its part of a batch.
+            mixed: how many of the first rows of a batch are mixed; see `RowPlan`.
+            may_be_empty: whether there may be no batch.
+            views: how many augmentations of each sample epochs replay; 0: each epoch draws anew.
 
         Raises:
             ComponentError: there would be no batch.
@@ -134,20 +144,23 @@ class Batches:
             shuffle=shuffle,
             drop_last=drop_last,
             extras=tuple(extras),
+            world=world,
+            mixed=mixed,
         )
-        if not len(self._plan):
+        if not len(self._plan) and not may_be_empty:
             raise ComponentError(
                 f"no batch: batch_size is {batch_size}, the images are {len(indices)}",
                 field="batch_size",
             )
-        hidden = torch.full((len(samples),), -1)
+        self._labels = torch.full((len(samples),), -1) if labels is None else labels
         reader = Reader(
             samples,
-            hidden if labels is None else labels,
+            self._labels,
             seed,
             augment,
             taps=further_taps(taps),
             firsts=tuple(each.first for each in extras),
+            views=views,
         )
         self._loader: DataLoader[Any] = DataLoader(
             cast("Dataset[Any]", reader),
@@ -165,6 +178,19 @@ class Batches:
         """Count the batches of an epoch."""
         return len(self._plan)
 
+    @property
+    def indices(self) -> Tensor:
+        """The samples that an epoch goes through once, "n" int64."""
+        return self._plan.indices
+
+    def portions(self, number: int, start: int = 0) -> Iterator[Portion]:
+        """Say how much of each of the batches of `epoch` this process has."""
+        return attrs.evolve(self._plan, epoch=number, start=start).portions(self._labels)
+
+    def read_and_own(self) -> tuple[list[int], list[int]]:
+        """Say which places of a full batch the process reads, and which of them are its own."""
+        return self._plan.read_and_own()
+
     def epoch(self, number: int, start: int = 0) -> Iterator[dict[str, Tensor]]:
         """Read an epoch, or the rest of it; with workers this ends the epoch read before.
 
@@ -176,7 +202,8 @@ class Batches:
             Batches: `image` "b c h w" float32, `label` "b" int64, -1 where hidden, and `index` "b"
             int64, the sample's place in its split; places in further data sets follow behind those
             of the split. If read, `view1` and `view2`, two more augmentations of each image, and
-            `source` "b" int64, 0 for the split and 1, 2, … for the further data sets.
+            `source` "b" int64, 0 for the split and 1, 2, … for the further data sets, and `row` "b"
+            int64, the place of the sample's augmentation in a store.
         """
         if not 0 <= start <= len(self):
             raise ValueError(f"start is {start}, not one of the {len(self)} batches or their end")

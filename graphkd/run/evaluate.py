@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
+from itertools import zip_longest
 from typing import Any
 
 import attrs
@@ -15,6 +16,8 @@ from graphkd.graph import vertex
 from graphkd.run import metrics
 from graphkd.run.data import Batches
 from graphkd.run.executor import PhaseModule
+from graphkd.run.together import first_does, gather
+from graphkd.run.world import ALONE, World
 
 Report = dict[str, dict[str, float]]
 
@@ -72,6 +75,7 @@ def evaluate(
     *,
     device: torch.device,
     only: Iterable[str] | None = None,
+    world: World = ALONE,
 ) -> Evaluation:
     """Run every model on every batch, and measure.
 
@@ -81,11 +85,12 @@ def evaluate(
         batches: of one split, without augmentation, labels included.
         device: where the parts are.
         only: measure these models alone, and no probes.
+        world: the processes, each with batches of its own; all get what all have measured.
     """
     module = PhaseModule(schedule.evaluation, parts)
     module.eval()
     try:
-        return _measure(schedule, module, batches, device, only)
+        return _measure(schedule, module, batches, device, only, world)
     finally:
         module.close()
 
@@ -96,6 +101,7 @@ def _measure(
     batches: Batches,
     device: torch.device,
     only: Iterable[str] | None,
+    world: World,
 ) -> Evaluation:
     plan = schedule.evaluation
     probes = [each.node for each in plan.instructions if isinstance(each, Measure)]
@@ -103,23 +109,42 @@ def _measure(
     if only is not None:
         names = {name: value for name, value in names.items() if name in set(only)}
         probes = []
-    logits: dict[str, list[Tensor]] = {name: [] for name in names}
-    labels: list[Tensor] = []
-    sums = dict.fromkeys(probes, 0.0)
+    seen: list[_Seen] = []
     for batch in batches.epoch(0):
         moved = {key: value.to(device) for key, value in batch.items()}
         found = module.values(moved, [*dict.fromkeys(names.values()), *probes])
-        for name, value in names.items():
-            logits[name].append(found[value].float().cpu())
-        labels.append(batch["label"])
-        for probe in probes:
-            sums[probe] += float(found[probe]) * len(batch["label"])
-    count = sum(map(len, labels))
-    truth = torch.cat(labels)
-    joined = {name: torch.cat(parts) for name, parts in logits.items()}
+        logits = {name: found[value].float().cpu() for name, value in names.items()}
+        measured = {probe: float(found[probe]) for probe in probes}
+        seen.append(_Seen(logits, measured, batch["label"]))
+    every = gather(world, seen)
+    return first_does(world, lambda: _evaluation(schedule, _in_order(every)))
+
+
+@attrs.frozen(eq=False)
+class _Seen:
+    """What one batch gave: logits of each model, the value of each probe, and the labels."""
+
+    logits: dict[str, Tensor]
+    probes: dict[str, float]
+    labels: Tensor
+
+
+def _in_order(every: Sequence[Sequence[_Seen]]) -> list[_Seen]:
+    """Put the batches that processes took in turn back into their order."""
+    rounds = zip_longest(*every)
+    return [each for turn in rounds for each in turn if each is not None]
+
+
+def _evaluation(schedule: Schedule, seen: Sequence[_Seen]) -> Evaluation:
+    truth = torch.cat([each.labels for each in seen])
+    one = seen[0]
+    joined = {name: torch.cat([each.logits[name] for each in seen]) for name in one.logits}
+    sums = {
+        probe: sum(each.probes[probe] * len(each.labels) for each in seen) for probe in one.probes
+    }
     return Evaluation(
         models=_report(schedule, joined, truth),
-        probes={probe: total / count for probe, total in sums.items()},
+        probes={probe: total / len(truth) for probe, total in sums.items()},
         classes=_classes(joined, truth, count=schedule.graph.graph["data_spec"].classes),
     )
 

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from graphkd.compile.instructions import (
+    Cached,
     Convert,
     Fit,
     Forward,
@@ -22,10 +23,12 @@ from graphkd.compile.instructions import (
     PhasePlan,
     Read,
 )
-from graphkd.graph import above, describe_vertex, vertex
+from graphkd.graph import describe_vertex, vertex
+from graphkd.run.cache import Store, in_turn, keeping, stored_name
 from graphkd.run.images import converter
 from graphkd.run.launches import device_of, groups_of, launches_of, plain_factors
 from graphkd.run.outcome import Factors, Outcome
+from graphkd.run.used import used_nodes
 
 Values = list[Any]
 Operation = Callable[[Values], None]
@@ -47,12 +50,28 @@ class PhaseModule(nn.Module):
         groups: what each `Backward` adds up.
     """
 
-    def __init__(self, plan: PhasePlan, parts: Mapping[str, Any]) -> None:
+    def __init__(
+        self,
+        plan: PhasePlan,
+        parts: Mapping[str, Any],
+        stores: Mapping[str, Store] | None = None,
+    ) -> None:
+        """Get ready.
+
+        Args:
+            plan: the phase.
+            parts: what the nodes and losses are, by vertex.
+            stores: what is kept of nodes; those without a store are computed in every step.
+        """
         super().__init__()
         self.plan = plan
-        used = _with_lenders(plan, [*_modules_of(plan), *plan.trained])
+        self._stores = stores or {}
         self.nodes = nn.ModuleDict(
-            {name: parts[name] for name in used if isinstance(parts.get(name), nn.Module)}
+            {
+                name: parts[name]
+                for name in used_nodes(plan)
+                if isinstance(parts.get(name), nn.Module)
+            }
         )
         losses = [each.node for each in plan.instructions if isinstance(each, Loss)]
         self._device = device_of(self.nodes)
@@ -63,6 +82,7 @@ class PhaseModule(nn.Module):
         ]
         self.groups = groups_of(plan, self.launches)
         self._slots: dict[str, int] = {}
+        self._stored: list[tuple[str, int]] = []
         self._readers: list[Any] = []
         self._notes: dict[Operation, Callable[[Values], str]] = {}
         # no value has a name with a space
@@ -143,6 +163,8 @@ class PhaseModule(nn.Module):
         values: Values = [None] * len(self._slots)
         for name, slot in self._inputs:
             values[slot] = batch[name]
+        for name, slot in self._stored:
+            values[slot] = batch.get(name)
         return values
 
     def _slot(self, value: str) -> int:
@@ -175,6 +197,8 @@ class PhaseModule(nn.Module):
                 return self._call(converter(each.image), each.reads, each.makes[0])
             case Forward():
                 return self._read_taps(each, parts)
+            case Cached():
+                return self._read_or_compute(each, parts)
             case Loss() if each.node not in self._fused:
                 return self._call(parts[each.node], each.reads, each.node)
             case Fused():
@@ -199,6 +223,25 @@ class PhaseModule(nn.Module):
                 values[slot] = made
 
         return run
+
+    def _read_or_compute(self, each: Cached, parts: Mapping[str, Any]) -> Operation:
+        body: list[Operation] = []
+        for one in each.body:
+            operation = self._operation(one, parts)
+            assert operation is not None
+            body += [operation, self._free(one.frees)]
+        if each.node not in self._stores:
+            return in_turn(body)
+        stored = [(name, self._slot(name)) for name in map(stored_name, each.makes)]
+        self._stored += stored
+        return keeping(
+            body,
+            node=each.node,
+            store=self._stores[each.node],
+            rows=self._slot(each.reads[0].value),
+            stored=[slot for _, slot in stored],
+            makes=[self._slot(name) for name in each.makes],
+        )
 
     def _call(self, function: Any, reads: tuple[Read, ...], makes: str = "") -> Operation:
         """Make the call with values from their slots, and keep what it gives."""
@@ -281,19 +324,3 @@ class PhaseModule(nn.Module):
         nodes = [one.node for one in each.members] if isinstance(each, Fused) else [each.node]
         who = [describe_vertex(vertex(self.plan.graph, node)) for node in nodes]
         return f"while running {' and '.join(who)} on {', '.join(shapes)}"
-
-
-def _with_lenders(plan: PhasePlan, names: Sequence[str]) -> list[str]:
-    """Add the nodes whose modules these use, so that they are frozen and moved like them."""
-    lenders = above(plan.graph, [name for name in names if name in plan.graph], "weights")
-    return [*names, *(name for name in plan.graph if name in lenders.difference(names))]
-
-
-def _modules_of(plan: PhasePlan) -> list[str]:
-    names: list[str] = []
-    for each in plan.instructions:
-        if isinstance(each, Forward):
-            names.append(each.module)
-        elif isinstance(each, (Loss, Measure, Fit)):
-            names.append(each.node)
-    return list(dict.fromkeys(names))

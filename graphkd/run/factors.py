@@ -42,6 +42,7 @@ class StepFactors:
         courses = loss_weights(plan, steps_per_epoch=steps_per_epoch)
         # a launch reads the factors of its members as one tensor
         order = list(dict.fromkeys([*chain.from_iterable(launches), *range(len(losses))]))
+        self._order = order
         self._places = [order.index(number) for number in range(len(losses))]
         self._every = torch.tensor([float(courses[number](0)) for number in order], device=device)
         self.weights = self._apart(self._every)
@@ -60,22 +61,43 @@ class StepFactors:
         for weight, course in self._ramps:
             weight.fill_(course(step))
 
-    def of_launches(self, share: float, scaler: torch.amp.GradScaler | None) -> Factors:
+    def of_launches(
+        self,
+        share: float,
+        scaler: torch.amp.GradScaler | None,
+        portions: Sequence[float] = (),
+    ) -> Factors:
         """Give what launches multiply with.
 
         Args:
             share: what the gradients of this batch count in the step.
             scaler: of float16 losses, None otherwise.
+            portions: for each loss what it counts beside that of other processes; all 1 when empty.
         """
+        weights = self.launches
+        if portions:
+            sizes = [len(each) for each in self.launches]
+            weights = torch.split(self._portioned(portions)[: sum(sizes)], sizes)
         scale = self._one if share == 1.0 else torch.full_like(self._one, share)
-        return Factors(self.launches, scaler.scale(scale) if scaler else scale)
+        return Factors(weights, scaler.scale(scale) if scaler else scale)
 
-    def of_losses(self, share: float, scaler: torch.amp.GradScaler | None) -> Sequence[Tensor]:
+    def of_losses(
+        self,
+        share: float,
+        scaler: torch.amp.GradScaler | None,
+        portions: Sequence[float] = (),
+    ) -> Sequence[Tensor]:
         """Give the gradient that the weighted sum hands to each loss: see `of_launches`."""
-        if share == 1.0 and scaler is None:
+        if share == 1.0 and scaler is None and not portions:
             return self.weights
-        every = self._every if share == 1.0 else self._every * share
+        every = self._portioned(portions) if portions else self._every
+        every = every if share == 1.0 else every * share
         return self._apart(scaler.scale(every) if scaler else every)
+
+    def _portioned(self, portions: Sequence[float]) -> Tensor:
+        # filled on the device: a copy from the host would wait for it
+        filled = [torch.full_like(self._one, portions[number]) for number in self._order]
+        return self._every * torch.stack(filled) if filled else self._every
 
     def _apart(self, every: Tensor) -> list[Tensor]:
         each = every.unbind()

@@ -4,26 +4,29 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from itertools import islice
-from pathlib import Path
+from itertools import islice, repeat
 from typing import Any
 
 import attrs
 import torch
 
 from graphkd.compile.instructions import PhasePlan
-from graphkd.graph import IMAGES
-from graphkd.run import checkpoint
+from graphkd.run.cache import open_stores
 from graphkd.run.data import Batches
 from graphkd.run.executor import PhaseModule
-from graphkd.run.folder import CHECKPOINTS
 from graphkd.run.journal import Journal
+from graphkd.run.moving import moved
 from graphkd.run.optim import make_optimizer, make_scheduler
+from graphkd.run.portions import Portion
+from graphkd.run.processes import gather_own, moving_modules, seed_of
 from graphkd.run.progress import Advance, Progress
 from graphkd.run.session import Session, seed_streams, set_random_state
 from graphkd.run.source import Opened, Source, evaluation_batches, training_source
 from graphkd.run.step import Batch, PhaseStep
+from graphkd.run.together import add_up, any_of, require_equal, take_statistics
 from graphkd.run.validate import forget_best, validate
+from graphkd.run.world import ALONE, World
+from graphkd.run.writer import Writer
 
 VALIDATIONS = 10
 """A short phase is validated about so often."""
@@ -71,20 +74,23 @@ class Loop:
     Attributes:
         session: what moves.
         opened: the data.
-        folder: the run's folder.
-        journal: where it is written down what happens.
+        writer: of the checkpoints; None in all processes but the first, which write nothing.
+        journal: where it is written down what happens; None as well.
         progress: what the user sees.
         seed: the run's seed.
-        stop: set to True to stop after the step that is running.
+        stop: set to True to stop after the step that is running; of several processes, all stop.
+        world: the processes that train together.
     """
 
     session: Session
     opened: Opened
-    folder: Path
-    journal: Journal
+    writer: Writer | None
+    journal: Journal | None
     progress: Progress
     seed: int
     stop: bool = False
+    world: World = ALONE
+    _stopping: bool = False
     _validation: Batches | None = None
 
     def run(self, resume: dict[str, Any] | None = None) -> None:
@@ -98,7 +104,7 @@ class Loop:
             Stopped: after `stop` was set.
         """
         if resume is None:
-            seed_streams(self.seed)
+            seed_streams(seed_of(self.seed, self.world))
         else:
             set_random_state(resume["random"], self.session.device)
         plans = self.session.schedule.phases
@@ -116,11 +122,16 @@ class Loop:
         session.phase += 1
         session.epoch = session.batch = session.phase_step = 0
         session.optimizer = session.scheduler = session.scaler = None
+        self._agree()
         self._save()
         self._leave_if_asked()
 
+    def _agree(self) -> None:
+        """Stop all processes if one was asked to: later signals count from the next time on."""
+        self._stopping = any_of(self.world, self.stop)
+
     def _leave_if_asked(self) -> None:
-        if self.stop:
+        if self._stopping:
             raise Stopped
 
     def _fit(self, plan: PhasePlan) -> None:
@@ -134,9 +145,12 @@ class Loop:
             for part in fitted:
                 part.begin()
             with self.progress.phase(plan.name, len(source)) as advance, torch.no_grad():
-                for batch in source.epoch(0):
-                    module.values(self._on_device(batch), [])
+                for batch, portion in self._batches(source):
+                    # a part of a short last batch may be empty
+                    if portion is None or portion.own:
+                        module.values(self._on_device(batch), [])
                     advance()
+                    self._agree()
                     self._leave_if_asked()
             for part in fitted:
                 part.finish()
@@ -147,7 +161,8 @@ class Loop:
         session, recipe = self.session, plan.recipe
         source = self._source(plan)
         budget = Budget.of(plan, len(source))
-        module = PhaseModule(plan, session.parts)
+        source = self._with_stores(plan, source, budget.epochs)
+        module = PhaseModule(plan, session.parts, source.stores.stores)
         module.activate()
         for parameter in session.fixed:
             parameter.requires_grad_(False)
@@ -168,6 +183,7 @@ class Loop:
             module,
             steps_per_epoch=budget.steps_per_epoch,
             steps=budget.steps,
+            world=self.world,
         )
         # before a phase begins, which may draw random numbers
         if resume is not None:
@@ -181,8 +197,21 @@ class Loop:
             module.close()
 
     def _source(self, plan: PhasePlan) -> Source:
+        # as in _validate
+        if self.writer:
+            self.writer.wait()
         on_gpu = self.session.device.type == "cuda"
-        return training_source(self.opened, plan, seed=self.seed, pin_memory=on_gpu)
+        return training_source(
+            self.opened, plan, seed=self.seed, pin_memory=on_gpu, world=self.world
+        )
+
+    def _with_stores(self, plan: PhasePlan, source: Source, epochs: int) -> Source:
+        """Open the stores of what the phase keeps, for the weights that it begins with."""
+        indices = source.batches.indices
+        stores = open_stores(
+            plan, self.session, self.opened, indices=indices, views=epochs, seed=self.seed
+        )
+        return attrs.evolve(source, stores=stores)
 
     def _epochs(self, source: Source, budget: Budget, step: PhaseStep) -> None:
         session, plan = self.session, step.plan
@@ -201,49 +230,60 @@ class Loop:
     def _epoch(self, source: Source, budget: Budget, step: PhaseStep, advance: Advance) -> None:
         session, recipe = self.session, step.plan.recipe
         # none are left where a checkpoint lies at the very end of the epoch
-        left = budget.steps - session.phase_step
-        for group in islice(self._groups(source, recipe.accumulate), left):
+        left = max(budget.steps - session.phase_step, 0)
+        for group, portions in islice(self._groups(source, recipe.accumulate), left):
             rates = self._rates()
-            step.run(group)
-            self.journal.speed.count(sum(len(batch["index"]) for batch in group))
+            step.run(group, portions)
+            if self.journal:
+                whole = sum(portion.whole for portion in portions)
+                self.journal.speed.count(whole or sum(len(batch["index"]) for batch in group))
             session.batch += len(group)
             advance()
+            self._agree()
             ends = session.batch == len(source) or session.phase_step == budget.steps
             if session.phase_step % recipe.log_every == 0 or (
                 ends and budget.validates(session.epoch)
             ):
                 self._record(step, rates)
-            if self.stop or (
+            if self._stopping or (
                 recipe.checkpoint_every and session.step % recipe.checkpoint_every == 0
             ):
                 self._save()
             self._leave_if_asked()
 
-    def _groups(self, source: Source, size: int) -> Iterator[list[Batch]]:
+    def _groups(self, source: Source, size: int) -> Iterator[tuple[list[Batch], list[Portion]]]:
         """Gather the batches of each optimizer step, from where the session stands."""
-        batches = map(self._on_device, source.epoch(self.session.epoch, self.session.batch))
+        # a changed recipe may have made the epoch shorter
+        start = min(self.session.batch, len(source))
+        batches = self._batches(source, self.session.epoch, start)
         while group := list(islice(batches, size)):
-            yield group
+            portions = [portion for _, portion in group if portion]
+            yield [self._on_device(batch) for batch, _ in group], portions
+
+    def _batches(
+        self, source: Source, epoch: int = 0, start: int = 0
+    ) -> Iterator[tuple[Batch, Portion | None]]:
+        """Go through an epoch; with several processes, each batch with how much of it is here."""
+        several = self.world.size > 1
+        portions = source.portions(epoch, start) if several else repeat(None)
+        return zip(source.epoch(epoch, start), portions, strict=False)
 
     def _on_device(self, batch: Batch) -> Batch:
-        device, recipe = self.session.device, self.session.schedule.blueprint.train
-        moved = {key: value.to(device, non_blocking=True) for key, value in batch.items()}
-        if recipe.channels_last:
-            for name in moved.keys() & set(IMAGES):
-                moved[name] = moved[name].contiguous(memory_format=torch.channels_last)
-        return moved
+        return moved(batch, self.session)
 
     def _record(self, step: PhaseStep, rates: dict[str, float]) -> None:
         """Write the losses of the last step down: only here the host waits for the device."""
         session = self.session
         awake = {
             name: loss
-            for name, loss in zip(_numbered(step.names), step.losses, strict=True)
+            for name, loss in zip(_numbered(step.names), step.portioned_losses(), strict=True)
             if loss is not None
         }
-        values = torch.stack([loss.float() for loss in awake.values()]).tolist() if awake else []
+        stacked = torch.stack([loss.float() for loss in awake.values()]) if awake else None
+        values = [] if stacked is None else add_up(self.world, stacked).tolist()
         losses = {f"loss/{name}": value for name, value in zip(awake, values, strict=True)}
-        self.journal.losses(session.step, step.plan.name, session.epoch, **rates, **losses)
+        if self.journal:
+            self.journal.losses(session.step, step.plan.name, session.epoch, **rates, **losses)
 
     def _rates(self) -> dict[str, float]:
         """Return the learning rate: one for all, or one for each node if they differ."""
@@ -256,20 +296,27 @@ class Loop:
     def _validate(self, step: PhaseStep) -> None:
         session, plan = self.session, step.plan
         if self._validation is None:
-            data = session.schedule.blueprint.data
-            self._validation = evaluation_batches(self.opened.parts.validation, data)
-        found = validate(session, plan, self._validation)
-        self.journal.validated(
-            session.step, plan.name, session.epoch, whole=found.whole, values=found.values
-        )
+            # processes that read are forked: not while a thread writes
+            if self.writer:
+                self.writer.wait()
+            part, data = self.opened.parts.validation, session.schedule.blueprint.data
+            self._validation = evaluation_batches(part, data, world=self.world)
+        require_equal(self.world, step.module.parameters())
+        take_statistics(self.world, moving_modules(session))
+        found = validate(session, plan, self._validation, world=self.world)
+        if self.journal:
+            self.journal.validated(
+                session.step, plan.name, session.epoch, whole=found.whole, values=found.values
+            )
         self.progress.say(plan.name, session.epoch, found.scores)
         step.module.train()
 
     def _save(self) -> None:
-        recipe = self.session.schedule.blueprint.train
-        self.session.records = self.journal.recorder.count
-        state = self.session.state_dict()
-        checkpoint.save(self.folder / CHECKPOINTS, self.session.step, state, keep=recipe.keep)
+        take_statistics(self.world, moving_modules(self.session))
+        own = gather_own(self.session, self.world)
+        if self.journal and self.writer:
+            self.session.records = self.journal.recorder.count
+            self.writer.save(self.session.step, {**self.session.state_dict(), **own})
 
 
 def _numbered(names: list[str]) -> list[str]:

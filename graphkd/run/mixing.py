@@ -32,17 +32,20 @@ class Mixing:
     share: float
     classes: int
 
-    def __call__(self, image: Tensor, label: Tensor) -> tuple[Tensor, Tensor]:
+    def __call__(
+        self, image: Tensor, label: Tensor, *, count: int | None = None
+    ) -> tuple[Tensor, Tensor]:
         """Mix in place.
 
         Args:
             image: "b c h w".
             label: "b" int64; none is hidden where `classes` is not 0.
+            count: how many rows are mixed, from the first on; by default those of `share`.
 
         Returns:
             The images, "b c h w", and the labels: "b c", probabilities, or `label` itself.
         """
-        count = rows_of(self.share, len(image), up=True)
+        count = rows_of(self.share, len(image), up=True) if count is None else count
         # timm takes pairs: the middle of an odd number of rows comes twice, and meets itself
         middle = count // 2
         pairs = [*range(count)] if count % 2 == 0 else sorted([*range(count), middle])

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
+import platform
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 import attrs
@@ -13,19 +16,30 @@ from graphkd.blueprint import load, save
 from graphkd.compile import Schedule, compile_blueprint
 from graphkd.errors import mistake
 from graphkd.inspect import dot, explain, mermaid, svg
+from graphkd.inspect.report.files import PREPARED
+from graphkd.inspect.report.prepare import prepared
 from graphkd.run.folder import BLUEPRINT, SETTINGS, require_run
+from graphkd.run.history import notes_of
+from graphkd.run.optim import ramp_value
 from graphkd.run.record import write_json
+
+PACKAGES = ("torchvision", "timm", "triton", "numpy", "scikit-learn", "networkx")
+"""Whose versions a run writes down beside its own and PyTorch's."""
 
 
 def write_plan(schedule: Schedule, folder: Path) -> None:
-    """Write the resolved blueprint, the schedule's text and the drawn graph into a run folder."""
+    """Write the resolved blueprint, the schedule's text and the drawn graph into a run folder.
+
+    `run.json` comes last: what has none is no run yet. Notes of an earlier plan stay in it.
+    """
     save(schedule.blueprint, folder / BLUEPRINT)
     settings = {
         "folder": str(schedule.blueprint.folder.resolve()),
         "without": list(schedule.without),
-        "versions": {"graphkd": __version__, "torch": torch.__version__},
+        "versions": versions(),
+        "device": hardware(schedule.blueprint.train.device),
     }
-    write_json(folder / SETTINGS, settings)
+    write_json(folder / PREPARED, prepared(schedule, ramp_value=ramp_value))
     texts = {
         "schedule.txt": explain(schedule),
         "graph.svg": svg(schedule.graph),
@@ -34,6 +48,30 @@ def write_plan(schedule: Schedule, folder: Path) -> None:
     }
     for name, text in texts.items():
         (folder / name).write_text(text + "\n", encoding="utf-8")
+    write_json(folder / SETTINGS, settings | notes_of(folder))
+
+
+def versions() -> dict[str, str]:
+    """Say which software is at work."""
+    found = {
+        "graphkd": __version__,
+        # a class of its own, which is no plain text
+        "torch": str(torch.__version__),
+        "python": platform.python_version(),
+    }
+    for name in PACKAGES:
+        try:
+            found[name] = version(name)
+        except PackageNotFoundError:
+            continue
+    return found
+
+
+def hardware(name: str) -> str:
+    """Name the hardware that a recipe's device stands for."""
+    if name == "cpu" or not torch.cuda.is_available():
+        return f"CPU, {platform.machine()}, {os.cpu_count()} cores"
+    return torch.cuda.get_device_name(None if name == "auto" else name)
 
 
 def read_plan(folder: Path) -> Schedule:

@@ -50,8 +50,10 @@ class Reader:
         labels: "n" int64, -1 where hidden.
         seed: of the augmentation.
         augment: from one image to another; None for the images as they are.
-        taps: what batches hold besides `image`, `label` and `index`: `view1`, `view2`, `source`.
+        taps: what batches hold besides `image`, `label` and `index`: `view1`, `view2`, `source`,
+            `row`.
         firsts: the index at which each further data set begins, rising.
+        views: how many augmentations of each sample epochs replay; 0: each epoch draws anew.
     """
 
     samples: Samples
@@ -60,10 +62,12 @@ class Reader:
     augment: Callable[[Tensor], Tensor] | None
     taps: frozenset[str] = frozenset()
     firsts: tuple[int, ...] = ()
+    views: int = 0
 
     def __getitems__(self, rows: Rows) -> dict[str, Tensor]:
         """Read the batch of these rows."""
         epoch, indices, again = rows
+        epoch = epoch % self.views if self.views else epoch
         index = torch.tensor(indices)
         plain = read_images(self.samples, index)
         batch = {"image": plain, "label": self.labels[index], "index": index}
@@ -73,6 +77,9 @@ class Reader:
         if "source" in self.taps:
             firsts = torch.tensor(self.firsts, dtype=torch.int64)
             batch["source"] = torch.bucketize(index, firsts, right=True)
+        if "row" in self.taps:
+            # of a store, which keeps one view of all samples behind another
+            batch["row"] = index + epoch * len(self.samples)
         return batch
 
     def _view(

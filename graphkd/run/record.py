@@ -47,8 +47,12 @@ class Recorder:
             step: optimizer steps since the run began.
             values: texts and numbers; fractions go to TensorBoard too.
         """
-        self._stream.write(json.dumps(plain({"step": step, **values})) + "\n")
-        self._stream.flush()
+        try:
+            self._stream.write(json.dumps(plain({"step": step, **values})) + "\n")
+            self._stream.flush()
+        except OSError as error:
+            error.filename = str(self.path)
+            raise
         self.count += 1
         for name, value in values.items():
             if isinstance(value, float):

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import random
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
 
 import attrs
@@ -13,13 +12,17 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from graphkd.blueprint import loads
 from graphkd.blueprint.save import to_plain
 from graphkd.compile.instructions import Schedule, Update
 from graphkd.errors import mistake
+from graphkd.graph import vertex
 from graphkd.run.build import build_parts
+from graphkd.run.changed import require_same
+from graphkd.run.fingerprint import hash_of
 
 Weights = dict[str, Tensor]
+RATES = frozenset({"lr", "initial_lr", "weight_decay", "momentum"})
+"""What a recipe says of the groups of an optimizer."""
 
 
 @attrs.define
@@ -48,7 +51,9 @@ class Session:
         device: where the modules are.
         averages: timm's moving averages of nodes, by name.
         fixed: parameters that their models keep as they are, whatever learns.
-        still: hashes of the weights that never move, which a checkpoint leaves out, by node.
+        made: what the run rests on and a checkpoint is compared with, as `changed.differences`
+            takes it.
+        changed: keys of what was allowed to differ from the checkpoint that was loaded.
         phase: number of the phase, from 0.
         epoch: number of the epoch in the phase.
         batch: batches of the epoch that are done.
@@ -66,7 +71,8 @@ class Session:
     device: torch.device
     averages: dict[str, Any] = attrs.field(factory=dict)
     fixed: frozenset[nn.Parameter] = frozenset()
-    still: dict[str, str] = attrs.field(factory=dict)
+    made: dict[str, Any] = attrs.field(factory=dict)
+    changed: frozenset[str] = frozenset()
     phase: int = 0
     epoch: int = 0
     batch: int = 0
@@ -78,13 +84,18 @@ class Session:
     scheduler: Any = None
     scaler: Any = None
 
+    @property
+    def still(self) -> dict[str, str]:
+        """Hashes of the weights that never move, which a checkpoint leaves out, by node."""
+        found: dict[str, str] = self.made["still"]
+        return found
+
     def state_dict(self) -> dict[str, Any]:
-        """Return all of it, as tensors and plain values. Weights that never move are left out."""
-        modules, moving = modules_of(self.parts), moving_nodes(self.schedule)
+        """Return all of it, as tensors and plain values; the tensors are not copied."""
+        modules = modules_of(self.parts)
         return {
-            "blueprint": json.dumps(to_plain(self.schedule.blueprint)),
-            "still": self.still,
-            "modules": {n: m.state_dict() for n, m in modules.items() if n in moving},
+            **self.made,
+            "modules": {n: m.state_dict() for n, m in modules.items() if n not in self.still},
             "averages": {name: each.module.state_dict() for name, each in self.averages.items()},
             "optimizer": self.optimizer.state_dict() if self.optimizer else None,
             "scaler": self.scaler.state_dict() if self.scaler else None,
@@ -100,41 +111,59 @@ class Session:
             "random": random_state(self.device),
         }
 
-    def load_weights(self, state: Mapping[str, Any]) -> None:
+    def load_weights(self, state: Mapping[str, Any], *, allowed: Collection[str] = ()) -> None:
         """Take over position, weights, averages and the best; optimizers come with their phase.
+
+        A node that is new since begins as it was built, and a new average at the weights.
+
+        Args:
+            state: of a checkpoint.
+            allowed: keys of changes that are accepted.
 
         Raises:
             BlueprintError: the checkpoint is of another blueprint, or of other frozen weights.
         """
-        self._require_same(state)
+        found = require_same(state, self.made, allowed=allowed)
+        self.changed = frozenset(each.key for each in found if not each.harmless)
         modules = modules_of(self.parts)
         for name, weights in state["modules"].items():
-            modules[name].load_state_dict(weights)
-        for name, weights in state["averages"].items():
-            self.averages[name].module.load_state_dict(weights)
+            if name in modules:
+                _load(modules[name], weights, name)
+        for name, each in self.averages.items():
+            _load(each.module, state["averages"].get(name) or self.parts[name].state_dict(), name)
         for name, value in state["position"].items():
             setattr(self, name, value)
-        self.best = {name: Best(**each) for name, each in state["best"].items()}
-
-    def _require_same(self, state: Mapping[str, Any]) -> None:
-        # JSON is YAML
-        if loads(state["blueprint"]) != self.schedule.blueprint:
-            changed = ["the blueprint"]
-        else:
-            still = state["still"]
-            names = [name for name, digest in self.still.items() if still[name] != digest]
-            changed = [f"the weights of '{name}'" for name in names]
-        if changed:
-            text = f"{' and '.join(changed)} changed since the run began"
-            raise mistake(f"{text}; undo that, or train into a new folder")
+        best = {name: Best(**each) for name, each in state["best"].items()}
+        self.best = {name: each for name, each in best.items() if name in modules}
 
     def load_optimizer(self, state: Mapping[str, Any]) -> None:
-        """Take over the state of the phase's optimizer, with its rates, and the random streams."""
-        if self.optimizer is not None and state["optimizer"] is not None:
-            self.optimizer.load_state_dict(state["optimizer"])
+        """Take over the state of the phase's optimizer, with its rates, and the random streams.
+
+        Where something changed, the rates are those of the recipe; another optimizer begins anew.
+
+        Raises:
+            BlueprintError: the optimizer has other parameters.
+        """
+        another = any(key.rpartition(".")[2] == "optimizer" for key in self.changed)
+        if self.optimizer is not None and state["optimizer"] is not None and not another:
+            fresh = [{key: group[key] for key in RATES & group.keys()} for group in self._groups()]
+            try:
+                self.optimizer.load_state_dict(state["optimizer"])
+            except ValueError as error:
+                text = "the optimizer learns other parameters than that of the checkpoint"
+                raise mistake(f"{text} ({error}); train into a new folder") from error
+            if self.changed:
+                for group, rates in zip(self._groups(), fresh, strict=True):
+                    group.update(rates)
+                if self.scheduler is not None:
+                    self.scheduler.step_update(self.phase_step)
         if self.scaler is not None and state["scaler"] is not None:
             self.scaler.load_state_dict(state["scaler"])
         set_random_state(state["random"], self.device)
+
+    def _groups(self) -> list[dict[str, Any]]:
+        assert self.optimizer is not None
+        return self.optimizer.param_groups
 
     def take_best(self) -> None:
         """Give each student the weights with which it did best."""
@@ -162,7 +191,16 @@ def start_session(schedule: Schedule, *, seed: int, device: torch.device) -> Ses
     }
     parameters = [each for module in modules.values() for each in module.parameters()]
     fixed = frozenset(each for each in parameters if not each.requires_grad)
-    return Session(schedule, parts, device, averages, fixed, _still(schedule, modules))
+    made = {**made_of(schedule), "still": _still(schedule, modules)}
+    return Session(schedule, parts, device, averages, fixed, made)
+
+
+def made_of(schedule: Schedule) -> dict[str, Any]:
+    """Say what a schedule was compiled from, as plain values."""
+    return {
+        "blueprint": json.dumps(to_plain(schedule.blueprint)),
+        "without": sorted(schedule.without),
+    }
 
 
 def moving_nodes(schedule: Schedule) -> frozenset[str]:
@@ -183,15 +221,23 @@ def modules_of(parts: Mapping[str, Any]) -> dict[str, nn.Module]:
 
 
 def _still(schedule: Schedule, modules: Mapping[str, nn.Module]) -> dict[str, str]:
-    """Hash the weights that never move."""
-    found = {}
-    for name in sorted(modules.keys() - moving_nodes(schedule)):
-        digest = hashlib.blake2b(digest_size=16)
-        for value in modules[name].state_dict().values():
-            flat = value.detach().cpu().contiguous().view(-1)
-            digest.update(flat.view(torch.uint8).numpy())
-        found[name] = digest.hexdigest()
-    return found
+    """Hash the weights of the models that no phase moves.
+
+    Other parts, as losses, may move in any step, and are small: they are in every checkpoint.
+    """
+    return {
+        name: hash_of(modules[name].state_dict().values())
+        for name in sorted(modules.keys() - moving_nodes(schedule))
+        if vertex(schedule.graph, name).kind == "model"
+    }
+
+
+def _load(module: nn.Module, weights: Mapping[str, Any], name: str) -> None:
+    try:
+        module.load_state_dict(weights)
+    except RuntimeError as error:
+        reason = " ".join(str(error).split())
+        raise mistake(f"the weights of '{name}' in the checkpoint do not fit: {reason}") from error
 
 
 def snapshot(module: nn.Module) -> Weights:

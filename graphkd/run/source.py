@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 import attrs
 import numpy as np
+import torch
 import torch.nn.functional as F
 from torch import Tensor
 
@@ -14,13 +15,16 @@ from graphkd.compile.instructions import PhasePlan
 from graphkd.compile.wiring import DATA
 from graphkd.errors import ComponentError, mistake
 from graphkd.run.augment import augmentation_of
+from graphkd.run.cache import Stores
 from graphkd.run.data import Batches, Part
 from graphkd.run.extra import join
-from graphkd.run.mixing import Mixing, mixing_of
+from graphkd.run.mixing import Mixing, mixing_of, rows_of
 from graphkd.run.opened import Opened, divide, extras_of, open_splits, setting_path
 from graphkd.run.order import sample_seed
+from graphkd.run.portions import Portion
 from graphkd.run.rows import ExtraRows
 from graphkd.run.selection import select
+from graphkd.run.world import ALONE, World
 
 __all__ = [
     "Opened",
@@ -42,11 +46,17 @@ class Source:
         mix: MixUp and CutMix of a batch's images, and of its labels if they are read; None for
             neither. Views are not mixed.
         seed: the run's seed.
+        mixed: how many of the rows that this process reads are mixed.
+        own: which of them are its own, not partners of mixing alone; None for all.
+        stores: what is read of them joins each batch.
     """
 
     batches: Batches
     mix: Mixing | None
     seed: int
+    mixed: int | None = None
+    own: Tensor | None = None
+    stores: Stores = attrs.field(factory=Stores)
 
     def __len__(self) -> int:
         """Count the batches of an epoch."""
@@ -55,7 +65,12 @@ class Source:
     def epoch(self, number: int, start: int = 0) -> Iterator[dict[str, Tensor]]:
         """Go through an epoch's batches, from batch `start` on."""
         for index, batch in enumerate(self.batches.epoch(number, start), start):
-            yield self._mixed(batch, self.mix, number, index) if self.mix else batch
+            mixed = self._mixed(batch, self.mix, number, index) if self.mix else batch
+            yield {**mixed, **self.stores.read(mixed)}
+
+    def portions(self, number: int, start: int = 0) -> Iterator[Portion]:
+        """Say how much of each of the batches of `epoch` this process has."""
+        return self.batches.portions(number, start)
 
     def _mixed(
         self, batch: dict[str, Tensor], mix: Mixing, epoch: int, index: int
@@ -65,14 +80,22 @@ class Source:
         # no sample has the view -1
         np.random.seed(sample_seed(self.seed, epoch, index, view=-1) % 2**32)
         try:
-            image, label = mix(batch["image"].clone(), batch["label"])
+            image, label = mix(batch["image"].clone(), batch["label"], count=self.mixed)
         finally:
             np.random.set_state(before)
-        return {**batch, "image": image, "label": label}
+        mixed = {**batch, "image": image, "label": label}
+        if self.own is None:
+            return mixed
+        return {key: value[self.own] for key, value in mixed.items()}
 
 
 def training_source(
-    opened: Opened, plan: PhasePlan, *, seed: int, pin_memory: bool = False
+    opened: Opened,
+    plan: PhasePlan,
+    *,
+    seed: int,
+    pin_memory: bool = False,
+    world: World = ALONE,
 ) -> Source:
     """Make the batches of a phase.
 
@@ -85,13 +108,14 @@ def training_source(
         seed: the run's seed; which samples and labels there are, their order and augmentation
             depend on it.
         pin_memory: keep batches where a GPU can fetch them.
+        world: the processes; a whole batch has `batch_size` samples for each of them.
 
     Raises:
         BlueprintError: there are too few samples for what is asked, there is no batch, a further
             data set does not go with the main one, or labels that are read cannot be mixed.
     """
     try:
-        return _source(opened, plan, seed, pin_memory)
+        return _source(opened, plan, seed, pin_memory, world)
     except ComponentError as error:
         raise _told(opened.blueprint, plan, error) from error
 
@@ -104,11 +128,12 @@ def _told(blueprint: Blueprint, plan: PhasePlan, error: ComponentError) -> Excep
     return mistake(f"data: {item}{error}", blueprint.place(*where))
 
 
-def _source(opened: Opened, plan: PhasePlan, seed: int, pin_memory: bool) -> Source:
+def _source(opened: Opened, plan: PhasePlan, seed: int, pin_memory: bool, world: World) -> Source:
     data, fitting = plan.data, bool(plan.phase.fit)
     taps = taps_of(plan)
     indices, labels = select(opened.parts.train, data, seed=seed)
-    samples, rows = opened.parts.train.samples, data.batch_size
+    whole = data.batch_size * world.size
+    samples, rows = opened.parts.train.samples, whole
     extras: tuple[ExtraRows, ...] = ()
     if data.extra and not fitting:
         samples, extras, rows = join(
@@ -116,12 +141,13 @@ def _source(opened: Opened, plan: PhasePlan, seed: int, pin_memory: bool) -> Sou
             data.extra,
             extras_of(opened, plan),
             in_play=len(indices),
-            batch_size=data.batch_size,
+            batch_size=whole,
         )
     classes = opened.spec.classes if "label" in taps else 0
     mix = None if fitting else mixing_of(data, classes=classes)
     if mix and "label" in taps:
         _need_labels(labels, indices, extras=bool(extras))
+    mixed = rows_of(data.mixup_share, whole, up=True) if mix else 0
     batches = Batches(
         samples,
         indices=indices,
@@ -136,8 +162,15 @@ def _source(opened: Opened, plan: PhasePlan, seed: int, pin_memory: bool) -> Sou
         pin_memory=pin_memory,
         taps=taps,
         extras=extras,
+        world=world,
+        mixed=mixed,
+        views=plan.views,
     )
-    return Source(batches, mix, seed)
+    if not mix or world.size == 1:
+        return Source(batches, mix, seed)
+    read, own = batches.read_and_own()
+    kept = torch.tensor([read.index(place) for place in own])
+    return Source(batches, mix, seed, sum(place < mixed for place in read), kept)
 
 
 def taps_of(plan: PhasePlan) -> frozenset[str]:
@@ -165,18 +198,22 @@ def _padded(labels: Tensor | None, count: int) -> Tensor | None:
     return None if labels is None else F.pad(labels, (0, count - len(labels)), value=-1)
 
 
-def evaluation_batches(part: Part, data: Data) -> Batches:
+def evaluation_batches(part: Part, data: Data, *, world: World = ALONE) -> Batches:
     """Make the batches of a part of the data, in order and without augmentation.
 
-    Views are the images as they are; further data sets are no part of it.
+    Views are the images as they are; further data sets are no part of it. Several processes take
+    the batches in turn, and so each sample once, in the company in which one process sees it.
     """
+    size = max(data.batch_size, 256)
+    turns = torch.split(part.indices, size)[world.rank :: world.size]
     return Batches(
         part.samples,
-        indices=part.indices,
+        indices=torch.cat([part.indices[:0], *turns]),
         labels=part.samples.labels,
-        batch_size=max(data.batch_size, 256),
+        batch_size=size,
         seed=0,
         shuffle=False,
         workers=data.workers,
         taps=part.taps,
+        may_be_empty=world.size > 1,
     )

@@ -9,10 +9,16 @@ import torch
 from torch import Tensor, nn
 
 from graphkd.compile.instructions import Advance, Backward, Loss, PhasePlan, Update
+from graphkd.compile.wiring import DATA
+from graphkd.graph import inputs_of, vertex
 from graphkd.run.executor import PhaseModule
 from graphkd.run.factors import StepFactors
+from graphkd.run.gradients import GradientSum
 from graphkd.run.outcome import Factors, Outcome
-from graphkd.run.session import Session
+from graphkd.run.portions import Portion
+from graphkd.run.session import Session, modules_of
+from graphkd.run.together import take_weights
+from graphkd.run.world import ALONE, World
 
 Batch = Mapping[str, Tensor]
 
@@ -24,6 +30,7 @@ class PhaseStep:
         module: the phase's module.
         names: name of each loss, in the order of the schedule.
         losses: the detached losses of the last step, in that order; None for one that slept.
+        portions: what each of them counts beside those of other processes; empty for one process.
     """
 
     def __init__(
@@ -34,6 +41,7 @@ class PhaseStep:
         *,
         steps_per_epoch: int,
         steps: int = 0,
+        world: World = ALONE,
     ) -> None:
         """Get ready.
 
@@ -43,6 +51,7 @@ class PhaseStep:
             module: of the phase.
             steps_per_epoch: optimizer steps in an epoch.
             steps: optimizer steps of the phase, for nodes that are told how far it has come.
+            world: the processes that take the step together.
         """
         assert session.optimizer is not None
         flows = [each for each in plan.instructions if isinstance(each, Loss)]
@@ -52,6 +61,9 @@ class PhaseStep:
         self.module = module
         self.names = [each.name for each in flows]
         self.losses: list[Tensor | None] = []
+        self.portions: list[float] = []
+        self._world = world
+        self._labelled = [_is_of_labelled(plan, each) for each in flows]
         self._factors = StepFactors(
             plan, module.launches, steps_per_epoch=steps_per_epoch, device=session.device
         )
@@ -72,7 +84,8 @@ class PhaseStep:
         self._learning = [
             parameter for group in self._optimizer.param_groups for parameter in group["params"]
         ]
-        self._precision = _autocast(session.device, plan.recipe.precision)
+        self._sum = GradientSum(world, self._learning)
+        self._precision = autocast_of(session.device, plan.recipe.precision)
 
     def begin(self) -> None:
         """Tell nodes that the phase begins; a resumed phase has begun before.
@@ -82,19 +95,28 @@ class PhaseStep:
         for part in self._advances:
             part.advance(0, self._steps)
         session = self.session
+        # random numbers may have been drawn, from streams that differ between processes
+        take_weights(self._world, modules_of(session.parts).values())
         before = session.schedule.phases[: session.phase]
         for each in self._updates:
             if all(each.node not in plan.trained for plan in before):
                 session.averages[each.node].set(session.parts[each.node])
 
-    def run(self, batches: Sequence[Batch]) -> None:
+    def run(self, batches: Sequence[Batch], portions: Sequence[Portion] = ()) -> None:
         """Do one optimizer step on the gradients of one or several batches.
 
         Args:
             batches: on the session's device. A batch counts by its number of samples.
+            portions: with several processes, how much of each whole batch this one has.
         """
         self._factors.move_to(self.session.phase_step)
-        if len(batches) == 1:
+        if portions:
+            total = sum(portion.whole for portion in portions)
+            for batch, portion in zip(batches, portions, strict=True):
+                self.portions = [portion.share(labelled=each) for each in self._labelled]
+                self._accumulate(batch, portion.whole / total)
+            self._sum.run(self._awake())
+        elif len(batches) == 1:
             self._accumulate(batches[0], 1.0)
         else:
             total = sum(len(batch["image"]) for batch in batches)
@@ -112,17 +134,33 @@ class PhaseStep:
             session.scheduler.step_update(session.phase_step)
 
     def _accumulate(self, batch: Batch, share: float) -> None:
-        alive = None
-        if self._seldom:
-            step = self.session.phase_step
-            alive = [step % every == 0 for every in self._every]
+        alive, portions = self._awake(), self.portions
+        # the most common case: all count the same
+        if len(set(portions)) == 1:
+            share, portions = share * portions[0], []
         scaler = self.session.scaler
-        factors = self._factors.of_launches(share, scaler) if self._launching else None
+        factors = self._factors.of_launches(share, scaler, portions) if self._launching else None
         with self._precision:
             outcome = self.module(batch, alive=alive, factors=factors)
         self.losses = [None if each is None else each.detach() for each in outcome.losses]
-        weights = self._factors.of_losses(share, scaler) if self._alone else ()
+        weights = self._factors.of_losses(share, scaler, portions) if self._alone else ()
         self._send_back(outcome, factors, weights)
+
+    def portioned_losses(self) -> list[Tensor | None]:
+        """Give the losses of the last step, each as what it adds to that of all processes."""
+        if not self.portions:
+            return self.losses
+        return [
+            None if loss is None else loss * portion
+            for loss, portion in zip(self.losses, self.portions, strict=True)
+        ]
+
+    def _awake(self) -> tuple[bool, ...] | None:
+        """Say which losses are alive in this step; None for all."""
+        if not self._seldom:
+            return None
+        step = self.session.phase_step
+        return tuple(step % every == 0 for every in self._every)
 
     def _send_back(
         self, outcome: Outcome, factors: Factors | None, weights: Sequence[Tensor]
@@ -186,6 +224,15 @@ class PhaseStep:
         ]
 
 
-def _autocast(device: torch.device, precision: str) -> AbstractContextManager[object]:
+def _is_of_labelled(plan: PhasePlan, loss: Loss) -> bool:
+    """Say whether a loss is a mean over the samples to which the data gives a label."""
+    port = getattr(vertex(plan.graph, loss.node).component, "mean_over", None)
+    ports = [edge.port for _, edge in inputs_of(plan.graph, loss.node)]
+    read = {each: one.value for each, one in zip(ports, loss.reads, strict=True)}
+    return port is not None and read.get(port) == f"{DATA}.label"
+
+
+def autocast_of(device: torch.device, precision: str) -> AbstractContextManager[object]:
+    """Make what runs forwards in a recipe's precision."""
     dtype = {"bfloat16": torch.bfloat16, "float16": torch.float16}.get(precision)
     return nullcontext() if dtype is None else torch.autocast(device.type, dtype=dtype)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import signal
 from collections.abc import Collection, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -16,9 +17,10 @@ from graphkd.blueprint import Blueprint
 from graphkd.compile import Schedule, compile_blueprint
 from graphkd.component import Splits
 from graphkd.errors import mistake
-from graphkd.run import checkpoint
 from graphkd.run.deliver import check_folded, deliver
+from graphkd.run.distributed import joined, remember, remembers
 from graphkd.run.evaluate import Evaluation, evaluate
+from graphkd.run.fingerprint import fingerprint
 from graphkd.run.folder import (
     CHECKPOINTS,
     RESULTS,
@@ -27,14 +29,21 @@ from graphkd.run.folder import (
     seed_folder,
     seeds_of,
 )
+from graphkd.run.going_on import require_unchanged
 from graphkd.run.journal import Journal
 from graphkd.run.loop import Loop, Stopped
+from graphkd.run.norms import share_statistics
 from graphkd.run.optim import make_optimizer
-from graphkd.run.plan import read_plan, write_plan
+from graphkd.run.plan import hardware, read_plan, versions, write_plan
+from graphkd.run.processes import PROCESSES, take_up_together
 from graphkd.run.progress import Progress
 from graphkd.run.record import read_results, write_json, write_results
+from graphkd.run.room import telling_of_room
 from graphkd.run.session import Session, start_session
 from graphkd.run.source import Opened, divide, evaluation_batches, open_splits, training_source
+from graphkd.run.together import first_does
+from graphkd.run.world import ALONE, World
+from graphkd.run.writer import Writer
 
 __all__ = ["Result", "Stopped", "pick_device", "resume", "train"]
 
@@ -89,35 +98,62 @@ def train(
             is made.
         Stopped: the user asked to stop; the run can be resumed.
     """
-    schedule = compile_blueprint(blueprint, without=without)
     path = Path(out or Path("runs") / blueprint.blueprint)
-    check_place(path, force=force)
-    splits = open_splits(blueprint)
-    ready = _get_ready(schedule, splits, seeds_of(blueprint)[0])
-    folder = make_folder(path, force=force)
-    write_plan(schedule, folder)
-    return _run_seeds(schedule, folder, console, splits=splits, ready=ready)
+    with joined() as world:
+        schedule = compile_blueprint(blueprint, without=without)
+        mark = str(path.resolve())
+        # torchrun has started this process in the place of one that died
+        again = first_does(world, lambda: remembers(mark))
+        if not again:
+            first_does(world, lambda: check_place(path, force=force))
+        splits = open_splits(blueprint)
+        ready = _get_ready(schedule, splits, seeds_of(blueprint)[0], world)
+        with telling_of_room(path):
+            if not again:
+                first_does(world, lambda: _prepare(schedule, path, force=force, mark=mark))
+            return _run_seeds(schedule, path, console, splits=splits, ready=ready, world=world)
 
 
-def resume(folder: Path | str, *, console: Console | None = None) -> Result:
-    """Go on with a run from its newest checkpoint; a finished one only tells its results.
+def _prepare(schedule: Schedule, path: Path, *, force: bool, mark: str) -> None:
+    write_plan(schedule, make_folder(path, force=force))
+    remember(mark)
+
+
+def resume(
+    folder: Path | str, *, allow_changed: Collection[str] = (), console: Console | None = None
+) -> Result:
+    """Go on with a run from its newest whole checkpoint; a finished one only tells its results.
+
+    Args:
+        folder: of the run.
+        allow_changed: keys of changes that are accepted, as the refusal names them.
+        console: where progress is shown; nowhere by default.
 
     Raises:
-        BlueprintError: the folder is no run, its checkpoint is damaged, or its blueprint or the
-            weights of a frozen node changed since it began.
+        BlueprintError: the folder is no run, no checkpoint is whole, or the blueprint, the
+            software, the data or the weights of a frozen model changed since it began.
         Stopped: the user asked to stop again.
     """
     path = Path(folder)
-    return _run_seeds(read_plan(path), path, console)
+    with joined() as world, telling_of_room(path):
+        return _run_seeds(read_plan(path), path, console, allowed=allow_changed, world=world)
 
 
-def _get_ready(schedule: Schedule, splits: Splits, seed: int) -> _Ready:
+def _get_ready(schedule: Schedule, splits: Splits, seed: int, world: World) -> _Ready:
     """Build what a seed needs, and find every mistake that would stop a phase later."""
-    device = pick_device(schedule.blueprint.train.device)
+    device = pick_device(schedule.blueprint.train.device, world=world)
     opened = divide(schedule.blueprint, splits, seed=seed)
     for plan in schedule.phases:
-        training_source(opened, plan, seed=seed)
+        training_source(opened, plan, seed=seed, world=world)
     session = start_session(schedule, seed=seed, device=device)
+    if schedule.blueprint.train.sync_batchnorm and world.size > 1:
+        share_statistics(session)
+    session.made |= {
+        "versions": versions(),
+        "device": hardware(schedule.blueprint.train.device),
+        "data": fingerprint(opened),
+        PROCESSES: world.size,
+    }
     for plan in schedule.phases:
         if plan.trained:
             make_optimizer(plan, session.parts)
@@ -131,32 +167,48 @@ def _run_seeds(
     *,
     splits: Splits | None = None,
     ready: _Ready | None = None,
+    allowed: Collection[str] = (),
+    world: World = ALONE,
 ) -> Result:
     """Run each seed that has no results yet; the first one may be ready."""
     seeds = seeds_of(schedule.blueprint)
     found = {}
     for seed in seeds:
         place = seed_folder(folder, schedule.blueprint, seed)
-        done = read_results(place)
+        done = first_does(world, partial(read_results, place))
         if done is None:
             splits = splits or open_splits(schedule.blueprint)
-            this, ready = ready or _get_ready(schedule, splits, seed), None
+            this, ready = ready or _get_ready(schedule, splits, seed, world), None
             place.mkdir(exist_ok=True)
             title = f"seed {seed}  " if len(seeds) > 1 else ""
-            done = _run_one(this, place, seed, Progress(console, title))
+            state = take_up_together(
+                this.session, place, folder, seed=seed, world=world, allowed=allowed
+            )
+            progress = Progress(console if world.first else None, title)
+            done = _run_one(this, place, seed, progress, state, world)
+        else:
+            require_unchanged(schedule, place, folder, allowed=allowed)
         found[seed] = done
-    if len(seeds) > 1:
+    if len(seeds) > 1 and world.first:
         every = {str(seed): each.data() for seed, each in found.items()}
         write_json(folder / RESULTS, every)
     return Result(folder, schedule, found)
 
 
-def _run_one(ready: _Ready, folder: Path, seed: int, progress: Progress) -> Evaluation:
+def _run_one(
+    ready: _Ready,
+    folder: Path,
+    seed: int,
+    progress: Progress,
+    state: dict[str, Any] | None,
+    world: World,
+) -> Evaluation:
     session = ready.session
-    state = None
-    if checkpoint.listed(folder / CHECKPOINTS):
-        state = checkpoint.load_latest(folder / CHECKPOINTS)
-        session.load_weights(state)
+    if not world.first:
+        loop = Loop(session, ready.opened, None, None, progress, seed, world=world)
+        with _stopping(loop):
+            loop.run(state)
+        return _finish(session, ready.opened, folder, world)
     journal = Journal(
         folder,
         session.device,
@@ -164,11 +216,13 @@ def _run_one(ready: _Ready, folder: Path, seed: int, progress: Progress) -> Eval
         step=session.step,
         names=ready.opened.spec.names,
     )
-    loop = Loop(session, ready.opened, folder, journal, progress, seed)
+    keep = session.schedule.blueprint.train.keep
+    writer = Writer(folder / CHECKPOINTS, keep=keep, flushed=[journal.recorder.path])
+    loop = Loop(session, ready.opened, writer, journal, progress, seed, world=world)
     try:
-        with _stopping(loop):
+        with _stopping(loop), closing(writer):
             loop.run(state)
-        found = _finish(session, ready.opened, folder)
+        found = _finish(session, ready.opened, folder, world)
         journal.tested(session.step, found, _flat(found))
         write_results(folder, found)
     finally:
@@ -176,14 +230,16 @@ def _run_one(ready: _Ready, folder: Path, seed: int, progress: Progress) -> Eval
     return found
 
 
-def _finish(session: Session, opened: Opened, folder: Path) -> Evaluation:
+def _finish(session: Session, opened: Opened, folder: Path, world: World) -> Evaluation:
     """Take the best weights, test everything once, and write the student."""
+    schedule, parts, device = session.schedule, session.parts, session.device
     session.take_best()
-    batches = evaluation_batches(opened.parts.test, session.schedule.blueprint.data)
-    found = evaluate(session.schedule, session.parts, batches, device=session.device)
-    validation = evaluation_batches(opened.parts.validation, session.schedule.blueprint.data)
-    check_folded(session.schedule, session.parts, validation, device=session.device)
-    deliver(session.schedule, session.parts, folder)
+    batches = evaluation_batches(opened.parts.test, schedule.blueprint.data, world=world)
+    found = evaluate(schedule, parts, batches, device=device, world=world)
+    if world.first:
+        validation = evaluation_batches(opened.parts.validation, schedule.blueprint.data)
+        check_folded(schedule, parts, validation, device=device)
+        deliver(schedule, parts, folder)
     return found
 
 
@@ -196,14 +252,19 @@ def _flat(found: Evaluation) -> dict[str, float]:
     return values | {f"test/{name}": value for name, value in found.probes.items()}
 
 
-def pick_device(name: str) -> torch.device:
-    """Return the device of a recipe.
+def pick_device(name: str, *, world: World = ALONE) -> torch.device:
+    """Return the device of a recipe; of several processes each gets a GPU of its own.
 
     Raises:
         BlueprintError: there is no such device here.
     """
     if name == "auto":
-        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+        name = "cuda" if torch.cuda.is_available() else "cpu"
+    if name == "cuda" and world.size > 1:
+        name = f"cuda:{world.local}"
+    elif name.startswith("cuda:") and world.size > 1:
+        text = f"train: device '{name}' is one device for {world.size} processes"
+        raise mistake(f"{text}; write auto or cuda")
     try:
         device = torch.device(name)
     except RuntimeError as error:

@@ -11,6 +11,7 @@ from graphkd.graph import above, borrows, vertex
 from graphkd.run.data import Batches
 from graphkd.run.evaluate import Evaluation, evaluate
 from graphkd.run.session import Best, Session, moving_nodes, snapshot
+from graphkd.run.world import ALONE, World
 
 
 @attrs.frozen
@@ -28,7 +29,9 @@ class Validation:
     whole: Evaluation
 
 
-def validate(session: Session, plan: PhasePlan, batches: Batches) -> Validation:
+def validate(
+    session: Session, plan: PhasePlan, batches: Batches, *, world: World = ALONE
+) -> Validation:
     """Measure what learns in a phase, and keep the weights of students that did best so far.
 
     Leaves the models in evaluation mode.
@@ -37,10 +40,11 @@ def validate(session: Session, plan: PhasePlan, batches: Batches) -> Validation:
         session: its `best` is brought up to date.
         plan: of the phase.
         batches: of the validation split.
+        world: the processes, which all keep the same weights.
     """
-    found = evaluate(session.schedule, session.parts, batches, device=session.device)
+    found = evaluate(session.schedule, session.parts, batches, device=session.device, world=world)
     learning = {name: found.models[name] for name in plan.trained if name in found.models}
-    averages = _validate_averages(session, plan, batches)
+    averages = _validate_averages(session, plan, batches, world)
     values = {
         f"validation/{name}/{key}": value
         for name, report in learning.items()
@@ -53,14 +57,18 @@ def validate(session: Session, plan: PhasePlan, batches: Batches) -> Validation:
     return Validation(values, scores, found)
 
 
-def _validate_averages(session: Session, plan: PhasePlan, batches: Batches) -> dict[str, float]:
+def _validate_averages(
+    session: Session, plan: PhasePlan, batches: Batches, world: World
+) -> dict[str, float]:
     averaged = {
         name: each.module for name, each in session.averages.items() if name in plan.trained
     }
     if not averaged:
         return {}
     parts = {**session.parts, **averaged}
-    found = evaluate(session.schedule, parts, batches, device=session.device, only=averaged)
+    found = evaluate(
+        session.schedule, parts, batches, device=session.device, only=averaged, world=world
+    )
     return {name: report["top1"] for name, report in found.models.items()}
 
 

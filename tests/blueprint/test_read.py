@@ -10,6 +10,8 @@ from graphkd.errors import BlueprintError
 
 HEAD = "blueprint: x\ndata: digits\n"
 
+TOO_LARGE = "too large; write an integer below 2^63"
+
 
 def problems(path):
     with pytest.raises(BlueprintError) as raised:
@@ -125,7 +127,8 @@ NOT_PLAIN = "cannot stand here: a blueprint is plain data"
         ("nodes: {§<<: {}}", "'<<' is not YAML 1.2; write the keys, or extends: FILE"),
         ("about: §!!int x", "'x' is no int"),
         ("about: §!!null x", "'x' is no null"),
-        (f"train: {{seed: §{'9' * 5000}}}", f"'{'9' * 57}…' is no int"),
+        (f"train: {{seed: §{'9' * 5000}}}", f"'{'9' * 57}…' is {TOO_LARGE}"),
+        (f"train: {{seed: §{2**63}}}", f"'{2**63}' is {TOO_LARGE}"),
     ],
 )
 def test_what_a_blueprint_may_not_hold(mistake, tmp_path, monkeypatch, text, said):

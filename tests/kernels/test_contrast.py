@@ -126,19 +126,23 @@ def test_settings_are_shown():
 
 
 def batch():
-    """Make what both processes together hold: 2 x 4 rows, samples 2 and 5 the same."""
+    """Make what both processes together hold: 5 + 3 rows, samples 2 and 5 the same."""
     return vectors(8, 3), vectors(8, 3, seed=1), torch.tensor([0, 1, 2, 3, 4, 2, 6, 7])
 
 
-def shares(rank):
-    own = slice(4 * rank, 4 * rank + 4)
-    others = slice(4 - 4 * rank, 8 - 4 * rank)
-    return own, others
+SHARES = slice(0, 5), slice(5, 8)
+CASES = {
+    "one": {},
+    "two": {"symmetric": True},
+    "alone": {"gather": False},
+    "teacher": {"anchor": "knowledge"},
+    "teacher alone": {"anchor": "knowledge", "gather": False},
+}
 
 
 def work(rank, folder):
     dist.init_process_group("gloo", init_method=f"file://{folder}/store", rank=rank, world_size=2)
-    student, teacher, index = (each[shares(rank)[0]] for each in batch())
+    student, teacher, index = (each[SHARES[rank]] for each in batch())
     results = {}
     for name, settings in CASES.items():
         learner = student.clone().requires_grad_()
@@ -150,42 +154,36 @@ def work(rank, folder):
     dist.destroy_process_group()
 
 
-CASES = {
-    "one": {},
-    "two": {"symmetric": True},
-    "alone": {"gather": False},
-    "teacher": {"anchor": "knowledge"},
-}
-
-
-def test_knowledge_of_two_processes_is_a_bank(tmp_path):
+def test_two_processes_with_unequal_shares_have_the_loss_of_the_whole_batch(tmp_path):
     # this file run as a program is one process
     started = [
         subprocess.Popen([sys.executable, __file__, str(rank), str(tmp_path)]) for rank in (0, 1)
     ]
     assert [each.wait(timeout=120) for each in started] == [0, 0]
-    for rank in (0, 1):
-        results = torch.load(tmp_path / f"{rank}.pt")
-        own, others = shares(rank)
+    found = [torch.load(tmp_path / f"{rank}.pt") for rank in (0, 1)]
+    counts = 5 / 8, 3 / 8
+    for name, settings in CASES.items():
         student, teacher, index = batch()
-        for name, settings in CASES.items():
-            learner = student[own].clone().requires_grad_()
-            module = contrast(**settings)
-            anchor = settings.get("anchor", "student")
-            # who looks among the students has the same batch whatever others have
-            gathers = settings.get("gather", True) and anchor == "student"
-            value = infonce(
-                learner,
-                teacher[own],
-                scale=module.scale,
-                symmetric=settings.get("symmetric", False),
-                bank=teacher[others] if gathers else None,
-                index=index[own],
-                bank_index=index[others] if gathers else None,
-                anchor=anchor,
+        if settings.get("gather", True):
+            whole = expected(student, teacher, index, **settings)
+            value, log_scale = (
+                sum(count * each[name][number] for count, each in zip(counts, found, strict=True))
+                for number in (0, 2)
             )
-            want = value_and_gradients(value, learner, module.get_parameter("log_scale"))
-            assert all(map(torch.equal, results[name], want))
+            rows = [count * each[name][1] for count, each in zip(counts, found, strict=True)]
+            torch.testing.assert_close((value, torch.cat(rows), log_scale), whole)
+        else:
+            for own, each in zip(SHARES, found, strict=True):
+                alone = expected(student[own], teacher[own], index[own], **settings)
+                torch.testing.assert_close(each[name], alone)
+
+
+def expected(student, teacher, index, *, gather=True, **settings):
+    """The value and gradients of one process."""
+    learner = student.clone().requires_grad_()
+    module = contrast(**settings)
+    value = infonce(learner, teacher, scale=module.scale, index=index, **settings)
+    return value_and_gradients(value, learner, module.get_parameter("log_scale"))
 
 
 if __name__ == "__main__":

@@ -344,9 +344,9 @@ def test_what_is_no_finished_run(copied, tmp_path, capsys):
     unfinished = f"{copied}: the run is not finished; go on with: graphkd resume {copied}"
     # the checkpoint after the first of two phases is left, then none
     first, last = sorted((copied / "checkpoints").iterdir())
-    last.unlink()
+    shutil.rmtree(last)
     assert refused(copied) == unfinished
-    first.unlink()
+    shutil.rmtree(first)
     assert refused(copied) == unfinished
     assert not (copied / "export").exists()
     with pytest.raises(SystemExit) as left:

@@ -1,5 +1,6 @@
 """The rules of a topology: what is wrong before any shape is known, and what only sizes show."""
 
+from graphkd.compile.rules.caches import refused_caches, useless_tops
 from graphkd.compile.rules.data import labels, mixing
 from graphkd.compile.rules.fits import too_few_samples, unseen_samples
 from graphkd.compile.rules.flows import idle_flows, into_names
@@ -24,11 +25,13 @@ __all__ = [
     "labels",
     "mixing",
     "phase_names",
+    "refused_caches",
     "too_few_samples",
     "unfitted",
     "unseen_samples",
     "untaught",
     "unused",
+    "useless_tops",
     "weightless_flows",
     "wild_projectors",
 ]

@@ -1,0 +1,137 @@
+"""Losses that are no numbers, or that explode: found, named, and the run is stopped."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Any, Literal
+
+import torch
+from torch import Tensor
+
+Policy = Literal["stop", "skip", "ignore"]
+
+IN_A_ROW = 10
+"""So many steps may be left out one after the other."""
+EXPLODED = 1e4
+"""A loss explodes when it is so many times the lowest that it had in the phase, and above it."""
+
+
+class Broken(Exception):
+    """A loss is not finite, or has exploded.
+
+    Attributes:
+        values: the losses of the step by name; None for one that slept.
+        names: of those that broke.
+        batches: `index` of the samples in each batch of the step.
+    """
+
+    def __init__(
+        self,
+        reason: str,
+        *,
+        values: dict[str, float | None],
+        names: Sequence[str],
+        batches: Sequence[Any] = (),
+    ) -> None:
+        super().__init__(reason)
+        self.values = values
+        self.names = tuple(names)
+        self.batches = batches
+
+
+class Guard:
+    """Looks at the losses of each step.
+
+    On a CPU it knows at once. On a GPU, where looking makes the host wait, it gathers flags there
+    and looks when losses are recorded, unless a step is to be left out.
+
+    Attributes:
+        policy: what to do when a loss is not finite: `stop`, `skip` the step, or `ignore`.
+        names: of the losses, in the order of the schedule.
+        skipped: steps that were left out.
+    """
+
+    def __init__(self, names: Sequence[str], *, policy: Policy, device: torch.device) -> None:
+        self.policy = policy
+        self.names = list(names)
+        self.skipped = 0
+        self._in_a_row = 0
+        self._waits = device.type == "cuda" and policy == "stop"
+        self._flags = torch.zeros(len(self.names), dtype=torch.bool, device=device)
+        self._lowest = [math.inf] * len(self.names)
+
+    def passes(self, losses: Sequence[Tensor | None], batches: Sequence[Any] = ()) -> bool:
+        """Say whether the step may be taken.
+
+        Args:
+            losses: of a batch, in the order of `names`; None for one that slept.
+            batches: the step's batches, for the message.
+
+        Raises:
+            Broken: one is not finite, and that stops the run.
+        """
+        if self.policy == "ignore":
+            return True
+        if self._waits:
+            self._gather(losses)
+            return True
+        broken = [n for n, each in enumerate(losses) if each is not None and not _finite(each)]
+        if not broken:
+            self._in_a_row = 0
+            return True
+        if self.policy == "skip" and self._in_a_row < IN_A_ROW:
+            self._in_a_row += 1
+            self.skipped += 1
+            return False
+        raise self._broken(broken, losses, batches)
+
+    def _gather(self, losses: Sequence[Tensor | None]) -> None:
+        awake = [(n, each) for n, each in enumerate(losses) if each is not None]
+        if awake:
+            finite = torch.stack([each.float() for _, each in awake]).isfinite()
+            self._flags[[n for n, _ in awake]] |= ~finite
+
+    def check(self, losses: Sequence[Tensor | None], values: Sequence[float | None]) -> None:
+        """Look at what a GPU has gathered, and whether a loss has exploded.
+
+        Args:
+            losses: of the last batch.
+            values: the same as numbers.
+
+        Raises:
+            Broken: a loss was not finite since the last look, or has exploded.
+        """
+        if self.policy == "ignore":
+            return
+        gathered = self._flags.nonzero().flatten().tolist() if self._waits else []
+        if gathered:
+            raise self._broken(gathered, losses, ())
+        for n, value in enumerate(values):
+            if value is None or not math.isfinite(value):
+                continue
+            if value > EXPLODED * max(self._lowest[n], 1.0):
+                reason = f"loss of {self.names[n]} is {value:.3g}, and was {self._lowest[n]:.3g}"
+                known = dict(zip(self.names, values, strict=True))
+                raise Broken(reason, values=known, names=[self.names[n]])
+            self._lowest[n] = min(self._lowest[n], value)
+
+    def _broken(
+        self, which: Sequence[int], losses: Sequence[Tensor | None], batches: Sequence[Any]
+    ) -> Broken:
+        numbers = [None if each is None else float(each) for each in losses]
+        values = dict(zip(self.names, numbers, strict=True))
+        names = [self.names[n] for n in which]
+        found = ", ".join(f"{name} is {_said(values[name])}" for name in names)
+        more = f" in {self._in_a_row + 1} steps one after the other" if self._in_a_row else ""
+        indices = [batch["index"].tolist() for batch in batches]
+        return Broken(f"loss of {found}{more}", values=values, names=names, batches=indices)
+
+
+def _finite(loss: Tensor) -> bool:
+    return math.isfinite(loss.item())
+
+
+def _said(value: float | None) -> str:
+    # a GPU tells later, when the loss may sleep or be a number again
+    return "not finite" if value is None or math.isfinite(value) else f"{value}"
