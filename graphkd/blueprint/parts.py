@@ -73,6 +73,8 @@ class Data:
         cutmix: alpha of CutMix's Beta distribution, 0 for none.
         mixup_share: part of each batch that MixUp and CutMix take, from its first image on, rounded
             up to whole images.
+        unreadable: what an image does that cannot be read: stop the run, or be skipped; then the
+            next image of its batch stands for it too, and an evaluation goes without it.
     """
 
     dataset: Any = attrs.field(metadata={"kinds": ("dataset",), "key": "dataset"})
@@ -89,6 +91,7 @@ class Data:
     mixup: float = attrs.field(default=0.0, validator=ge(0.0))
     cutmix: float = attrs.field(default=0.0, validator=ge(0.0))
     mixup_share: float = attrs.field(default=1.0, validator=[ge(0.0), le(1.0)])
+    unreadable: Literal["stop", "skip"] = "stop"
 
 
 @attrs.frozen

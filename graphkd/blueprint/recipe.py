@@ -38,6 +38,8 @@ class Train:
         channels_last: keep images and convolutions in channels-last order.
         sync_batchnorm: take the statistics of batch norm from the samples of all processes, on
             GPUs; otherwise each process has its own, and those of the first are kept.
+        nonfinite: what a loss does that is NaN or infinite: stop the run, skip the step (at most 10
+            in a row), or nothing. A GPU is asked when losses are recorded, for skip in each step.
         seed: seed of weights, order, augmentation and dropout.
         seeds: run once for each seed and compare.
         log_every: steps between two records of the losses.
@@ -64,6 +66,7 @@ class Train:
     compile: bool = False
     channels_last: bool = False
     sync_batchnorm: bool = False
+    nonfinite: Literal["stop", "skip", "ignore"] = "stop"
     seed: int = attrs.field(default=0, validator=ge(0))
     seeds: tuple[int, ...] = attrs.field(default=(), converter=tuple)
     log_every: int = attrs.field(default=10, validator=ge(1))

@@ -81,8 +81,6 @@ def _data(each: Built) -> dict[str, Any]:
 def _said(each: Built) -> str:
     from graphkd.inspect.amount import counted, short
 
-    from graphkd.inspect.amount import counted, short
-
     head = f"phase '{each.phase}', seed {each.seed}: {each.node}"
     if each.folder is None:
         return f"{head}: learns in a phase before; the run itself keeps it"
@@ -92,7 +90,6 @@ def _said(each: Built) -> str:
 
 
 def _look(*, clear: bool, force: bool, as_json: bool) -> None:
-    from graphkd.inspect.amount import counted, short
     from graphkd.inspect.amount import counted, short
     from graphkd.run.cache.place import clear as clear_all
     from graphkd.run.cache.place import found_stores, place
@@ -123,7 +120,6 @@ def _found_data(each: Found) -> dict[str, Any]:
 
 
 def _found_said(each: Found) -> str:
-    from graphkd.inspect.amount import counted, short
     from graphkd.inspect.amount import counted, short
     from graphkd.inspect.text import one_line
 

@@ -22,6 +22,7 @@ from graphkd.cli.common import (
     load_with,
     write_or_print,
 )
+from graphkd.cli.formats import check_png, drawn_graph, fenced
 from graphkd.errors import did_you_mean, mistake
 
 if TYPE_CHECKING:
@@ -74,18 +75,13 @@ def diff(
     if as_json and format not in (None, "json"):
         raise mistake(f"--json: --format {format} is another format; leave one of them out")
     chosen = "json" if as_json else format or _format_of(out)
-    if chosen == "png" and out is None:
-        raise mistake("--format png needs a file; write --out NAME.png")
     check_out(out, force=force)
+    if chosen == "png":
+        check_png(out)
     pair = load_with(one, (), plugin), load_with(other, (), plugin)
-    drawn: str | bytes
-    if chosen in ("text", "json"):
-        drawn = _told(differences(*pair), chosen)
-    else:
-        drawn = _drawn(*pair, chosen)
-        if out is not None and out.suffix.lower() == ".md":
-            drawn = f"```mermaid\n{drawn!s}\n```"
-    write_or_print(drawn, out, force=force)
+    told = chosen in ("text", "json")
+    drawn = _told(differences(*pair), chosen) if told else _drawn(*pair, chosen)
+    write_or_print(fenced(drawn, chosen, out), out, force=force)
 
 
 def _format_of(out: Path | None) -> str:
@@ -113,8 +109,6 @@ def _drawn(one: Blueprint, other: Blueprint, format: str) -> str | bytes:
     from graphkd.inspect.changes.mermaid import changed_mermaid
     from graphkd.inspect.changes.union import union
 
-    if format == "png":
-        inspect.check_png()
     schedules = compile_blueprint(one), compile_blueprint(other)
     if format == "html":
         return diff_page(*schedules)
@@ -154,7 +148,6 @@ def drawn_after(
         without: names of passes that are left out.
         format: as `render` writes it.
     """
-    from graphkd import inspect
     from graphkd.compile import compile_blueprint
     from graphkd.inspect.changes.pass_page import pass_page
     from graphkd.inspect.changes.steps import check_pass, only_step, steps
@@ -164,14 +157,5 @@ def drawn_after(
     found = steps(schedule, after, phase=phase)
     if format == "html":
         return pass_page(schedule, after, found)
-    graph = only_step(found).after
-    match format:
-        case "svg":
-            return inspect.svg(graph)
-        case "png":
-            return inspect.png(inspect.svg(graph))
-        case "json":
-            return json.dumps(inspect.graph_data(attrs.evolve(schedule, graph=graph)), indent=2)
-        case "mermaid":
-            return inspect.mermaid(graph)
-    return inspect.dot(graph)
+    left = attrs.evolve(schedule, graph=only_step(found).after)
+    return drawn_graph(left, format, view="dataflow")

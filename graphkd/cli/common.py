@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import errno
 import json
 import os
+import sys
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Annotated, Any
@@ -53,15 +53,18 @@ def check_out(out: Path | None, *, force: bool) -> None:
     """Refuse a file that cannot be written, before long work.
 
     Raises:
-        BlueprintError: the file is there and `force` is not given, or it has no folder.
+        BlueprintError: the file is there and `force` is not given, it is a folder, or has none.
     """
     if out is None:
         return
+    if out.is_dir():
+        raise mistake(f"{out}: is a folder; write --out with a file in it")
     if out.exists() and not force:
         raise mistake(f"{out}: exists already; choose another --out, or --force to replace it")
-    if out.is_dir() or not out.parent.is_dir():
-        reason = errno.EISDIR if out.is_dir() else errno.ENOENT
-        raise mistake(f"{out}: cannot be written: {os.strerror(reason)}")
+    if not out.parent.is_dir():
+        there = f"'{out.parent}' is no folder"
+        missing = f"there is no folder '{out.parent}'; make it first"
+        raise mistake(f"{out}: cannot be written: {there if out.parent.exists() else missing}")
 
 
 def write_or_print(made: str | bytes, out: Path | None, *, force: bool) -> None:
@@ -71,7 +74,7 @@ def write_or_print(made: str | bytes, out: Path | None, *, force: bool) -> None:
         BlueprintError: the file is there and `force` is not given, or it cannot be written.
     """
     if out is None:
-        print(made)
+        _print(made)
         return
     check_out(out, force=force)
     try:
@@ -79,3 +82,14 @@ def write_or_print(made: str | bytes, out: Path | None, *, force: bool) -> None:
     except OSError as error:
         raise mistake(f"{out}: cannot be written: {error.strerror}") from error
     print(out)
+
+
+def _print(made: str | bytes) -> None:
+    try:
+        print(made, flush=True)
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        # what is left in the buffer would fail once more at the end
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        raise mistake(f"standard output: cannot be written: {error.strerror}") from error

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
@@ -22,6 +21,7 @@ from graphkd.cli.common import (
     load_plugins,
     write_or_print,
 )
+from graphkd.cli.formats import check_png, drawn_graph, fenced
 from graphkd.cli.sketching import render_partly
 from graphkd.errors import BlueprintError, did_you_mean, mistake
 
@@ -87,7 +87,7 @@ def render(
     check_out(out, force=force)
     load_plugins(plugin)
     if chosen == "png":
-        _check_png(out)
+        check_png(out)
     if after is not None:
         made = load(file, overrides)
         drawn = drawn_after(made, after, phase=phase, without=without or (), format=chosen)
@@ -97,9 +97,7 @@ def render(
         except BlueprintError as error:
             render_partly(file, overrides, chosen, view=shown, out=out, force=force, error=error)
             raise
-    if chosen == "mermaid" and suffix == ".md" and isinstance(drawn, str):
-        drawn = f"```mermaid\n{drawn}\n```"
-    write_or_print(drawn, out, force=force)
+    write_or_print(fenced(drawn, chosen, out), out, force=force)
 
 
 def _compiled(file: str, overrides: tuple[str, ...]) -> Schedule:
@@ -131,32 +129,12 @@ def _checked_view(view: str | None, format: str) -> str:
     return view
 
 
-def _check_png(out: Path | None) -> None:
-    """Refuse early what cannot become a picture of dots."""
-    if out is None:
-        raise mistake("--format png needs a file; write --out NAME.png")
-    from graphkd.inspect.drawing.png import check_png
-
-    check_png()
-
-
 def _drawn(schedule: Schedule, format: str, *, view: str) -> str | bytes:
-    from graphkd import inspect
+    if format != "html":
+        return drawn_graph(schedule, format, view=view)
+    from graphkd.inspect import page
 
-    graph = schedule.graph
-    picture = inspect.knowledge_svg if view == "knowledge" else inspect.svg
-    match format:
-        case "html":
-            return inspect.page(schedule, view=view)
-        case "svg":
-            return picture(graph)
-        case "png":
-            return inspect.png(picture(graph))
-        case "json":
-            return json.dumps(inspect.graph_data(schedule), indent=2)
-        case "mermaid":
-            return inspect.mermaid(graph)
-    return inspect.dot(graph)
+    return page(schedule, view=view)
 
 
 COMMANDS: tuple[Callable[..., None], ...] = (render, diff)

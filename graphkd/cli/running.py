@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from shlex import quote
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import Annotated, Literal
 
 from cyclopts import Parameter
 from cyclopts.validators import Number
@@ -24,20 +22,10 @@ from graphkd.cli.common import (
     print_json,
     write_or_print,
 )
+from graphkd.cli.starting import Nproc, options_of, start, until_stopped
 from graphkd.errors import mistake
 
-if TYPE_CHECKING:
-    from rich.console import Console
-
-    from graphkd.run import Result
-
 Run = Annotated[Path, Parameter(help="The folder of a run.")]
-Nproc = Annotated[
-    int,
-    Parameter(
-        validator=Number(gte=1), help="Train on so many processes of this machine, one a GPU."
-    ),
-]
 Repeats = Annotated[
     int | None,
     Parameter(
@@ -75,14 +63,14 @@ def train(
     from graphkd.run.distributed import joined
 
     if nproc > 1:
-        words = ["train", file, *overrides, *_options(plugin, as_json=as_json)]
+        words = ["train", file, *overrides, *options_of(plugin, as_json=as_json)]
         words += [f"--out={out}"] * (out is not None) + ["--force"] * force
-        _start(nproc, [*words, *(f"--without={each}" for each in without or ())])
+        start(nproc, [*words, *(f"--without={each}" for each in without or ())])
         return
     with joined():
         blueprint = load_with(file, overrides, plugin)
         folder = out or Path("runs") / blueprint.blueprint
-        status = _until_stopped(
+        status = until_stopped(
             lambda console: run(
                 blueprint, out=folder, without=without or (), force=force, console=console
             ),
@@ -113,67 +101,17 @@ def resume(
     from graphkd.run.distributed import joined
 
     if nproc > 1:
-        words = ["resume", str(folder), *_options(plugin, as_json=as_json)]
-        _start(nproc, [*words, *(f"--allow-changed={each}" for each in allow_changed or ())])
+        words = ["resume", str(folder), *options_of(plugin, as_json=as_json)]
+        start(nproc, [*words, *(f"--allow-changed={each}" for each in allow_changed or ())])
         return
     with joined():
         load_plugins(plugin)
-        status = _until_stopped(
+        status = until_stopped(
             lambda console: run(folder, allow_changed=allow_changed or (), console=console),
             folder,
             as_json=as_json,
         )
     sys.exit(status)
-
-
-def _options(plugin: list[str] | None, *, as_json: bool) -> list[str]:
-    return [*(f"--plugin={each}" for each in plugin or ()), *["--json"] * as_json]
-
-
-def _start(count: int, words: list[str]) -> None:
-    """Run the command in several processes.
-
-    Raises:
-        BlueprintError: it runs in one of several already.
-    """
-    from graphkd.run.start import is_started, start_processes
-
-    if is_started():
-        raise mistake("--nproc starts processes, but torchrun has started this one; leave it out")
-    sys.exit(start_processes(count, words))
-
-
-def _until_stopped(run: Callable[[Console | None], Result], folder: Path, *, as_json: bool) -> int:
-    """Show a run and what it found, in the first of several processes; return the status."""
-    from rich.console import Console
-
-    from graphkd.run import Stopped
-    from graphkd.run.folder import is_run
-    from graphkd.run.table import result_data, result_table
-    from graphkd.run.world import world_of
-
-    console, speaks = Console(), world_of(os.environ).first
-    try:
-        result = run(console if speaks and not as_json else None)
-    except (Stopped, KeyboardInterrupt) as error:
-        # a second Ctrl-C does not wait for the step, and one at the start finds no run yet
-        hint = f"; go on with: graphkd resume {quote(str(folder))}" if is_run(folder) else ""
-        if speaks:
-            print(f"graphkd: stopped{hint}", file=sys.stderr)
-        if isinstance(error, KeyboardInterrupt):
-            sys.exit(130)
-        return 130
-    if not speaks:
-        return 0
-    if as_json:
-        print_json({"folder": str(result.folder), **result_data(result)})
-        return 0
-    console.print(result_table(result))
-    print(f"run folder: {result.folder}")
-    drawn = [result.folder / name for name in ("graph.svg", "graph.mmd")]
-    for path in [path for path in drawn if path.exists()][:1]:
-        print(f"drawn graph: {path}")
-    return 0
 
 
 def eval_(

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from graphkd.cli.common import write_or_print
+from graphkd.cli.formats import fenced
 from graphkd.errors import BlueprintError
 
 if TYPE_CHECKING:
@@ -42,9 +43,7 @@ def render_partly(
     if made is None:
         return
     drawn = _drawn(made, format, view=view)
-    if format == "mermaid" and out is not None and out.suffix.lower() == ".md":
-        drawn = f"```mermaid\n{drawn!s}\n```"
-    write_or_print(drawn, out, force=force)
+    write_or_print(fenced(drawn, format, out), out, force=force)
     shown = "what could be read" if made.graph is not None else "no more than the problems"
     print(f"graphkd: {out or 'the drawing'} shows {shown} of {file}", file=sys.stderr)
 

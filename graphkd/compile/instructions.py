@@ -302,6 +302,15 @@ class Schedule:
     stages: Mapping[str, Graph] = attrs.field(factory=dict, eq=False, repr=False)
 
 
+def loss_names(plan: PhasePlan) -> list[str]:
+    """Name the losses of a phase as records do; the second flow of a name becomes `NAME#2`."""
+    names = [each.name for each in plan.instructions if isinstance(each, Loss)]
+    return [
+        f"{name}#{names[:index].count(name) + 1}" if name in names[:index] else name
+        for index, name in enumerate(names)
+    ]
+
+
 def flows_of(plan: PhasePlan) -> list[Flow]:
     """Return the flows that are alive in a phase."""
     blueprint: Blueprint = plan.graph.graph["blueprint"]

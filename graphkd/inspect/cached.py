@@ -20,7 +20,8 @@ def cached_lines(plan: PhasePlan) -> Iterator[str]:
     """
     if plan.views and plan.data.augment:
         views = counted(plan.views, "augmentation")
-        yield f"replayed: {views} of each image: those of an epoch come again {plan.views} later"
+        later = counted(plan.views, "epoch")
+        yield f"replayed: {views} of each image: those of an epoch come again {later} later"
     kept = cached_data(plan)
     for name, each in kept.items():
         views = "" if each["views"] == 1 else f" x {counted(each['views'], 'view')}"

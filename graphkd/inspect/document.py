@@ -8,6 +8,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
+import re
 from collections.abc import Iterable, Sequence
 from html import escape
 from importlib.resources import files
@@ -97,6 +98,21 @@ def resource(package: str, name: str) -> str:
 def said(text: str) -> str:
     """Make one line of a user's text, safe in HTML."""
     return escape(one_line(text))
+
+
+def figure(drawn: str, *, name: str = "", caption: str = "") -> str:
+    """Show a drawing as wide as the page, but not so small that it cannot be read.
+
+    Args:
+        drawn: an `svg` element that says its width.
+        name: id of the figure.
+        caption: what stands above it.
+    """
+    width = re.search(r'width="(\d+)"', drawn)
+    assert width is not None
+    words = f"<figcaption>{said(caption)}</figcaption>" if caption else ""
+    own = f' id="{name}"' if name else ""
+    return f'<figure{own} class="sized" style="--width: {width[1]}px">{words}{drawn}</figure>'
 
 
 def table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:

@@ -138,7 +138,7 @@ def _row(plan: PhasePlan, each: Instruction) -> Row:
             row["bytes"] = cost.activation_bytes
         case Cached():
             # what a step costs once all is there: nothing is computed
-            row |= {"of": _forward(each.forward), "reads": _reads(each.reads[:1])}
+            row |= {"of": each.node, "reads": _reads(each.reads[:1])}
             row["makes"] = _makes(plan, each.forward)
             row["parameters"] = vertex(plan.graph, each.node).cost.parameters
         case Loss():

@@ -71,8 +71,7 @@ def save(folder: Path, step: int, state: dict[str, Any], *, keep: int) -> Path:
     try:
         draft.mkdir()
         with HashedFile(draft / STATE) as stream:
-            torch.save(state, stream)  # type: ignore[arg-type]
-            stream.sync()
+            _write(state, stream)
         write_manifest(draft, {STATE: stream.entry})
     except BaseException:
         shutil.rmtree(draft, ignore_errors=True)
@@ -88,6 +87,17 @@ def save(folder: Path, step: int, state: dict[str, Any], *, keep: int) -> Path:
         old.rename(going)
         _remove(going)
     return path
+
+
+def _write(state: dict[str, Any], stream: HashedFile) -> None:
+    try:
+        torch.save(state, stream)  # type: ignore[arg-type]
+    except RuntimeError:
+        # torch comes with an error of its own when a file takes no more
+        if stream.error is None:
+            raise
+        raise stream.error from None
+    stream.sync()
 
 
 def _free(folder: Path, step: int) -> Path:

@@ -16,9 +16,9 @@ from graphkd.blueprint.save import to_plain
 from graphkd.compile import Schedule, compile_blueprint
 from graphkd.component import Splits, name_of
 from graphkd.errors import BlueprintError, Problem, mistake, shown
+from graphkd.run.budget import Budget
 from graphkd.run.deliver import total_parameters
 from graphkd.run.evaluate import models_of
-from graphkd.run.loop import Budget
 from graphkd.run.optim import make_optimizer
 from graphkd.run.session import start_session
 from graphkd.run.source import divide, open_splits, training_source

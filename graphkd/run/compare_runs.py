@@ -20,6 +20,7 @@ from graphkd.run import checkpoint
 from graphkd.run.compare_check import digest_of
 from graphkd.run.evaluate import Evaluation
 from graphkd.run.folder import BLUEPRINT, CHECKPOINTS, SETTINGS, is_run
+from graphkd.run.plan import PLANNED
 from graphkd.run.record import read_results
 from graphkd.run.session import modules_of, moving_nodes, start_session
 from graphkd.run.train import pick_device, resume, train
@@ -76,7 +77,7 @@ def _hardly_begun(folder: Path) -> bool:
     """Say whether a run was killed before both files were there that every run begins with."""
     if not folder.is_dir() or is_run(folder):
         return False
-    return all(each.name == BLUEPRINT or each.suffix == ".tmp" for each in folder.iterdir())
+    return all(each.name in PLANNED or each.suffix == ".tmp" for each in folder.iterdir())
 
 
 def check_weights(schedule: Schedule, folder: Path, seed: int) -> None:

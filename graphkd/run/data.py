@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import atexit
 import signal
 from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, cast
+from weakref import WeakSet
 
 import attrs
 import torch
@@ -18,6 +20,7 @@ from graphkd.run.order import carve
 from graphkd.run.portions import Portion
 from graphkd.run.reader import Reader, further_taps
 from graphkd.run.rows import ExtraRows, RowPlan
+from graphkd.run.unreadable import Policy, checked
 from graphkd.run.world import ALONE, World
 
 _STOPPING = (signal.SIGINT, signal.SIGTERM)
@@ -90,6 +93,9 @@ class Batches:
     The order is a function of (seed, epoch), a sample's augmentation one of (seed, epoch, index,
     view): neither the number of workers nor what was read before plays a role. The global random
     generators are left as they were found.
+
+    Attributes:
+        unreadable: the message of each image that could not be read so far.
     """
 
     def __init__(
@@ -111,6 +117,7 @@ class Batches:
         mixed: int = 0,
         may_be_empty: bool = False,
         views: int = 0,
+        unreadable: Policy = "stop",
     ) -> None:
         """Prepare reading; nothing is read yet.
 
@@ -133,6 +140,7 @@ class Batches:
             mixed: how many of the first rows of a batch are mixed; see `RowPlan`.
             may_be_empty: whether there may be no batch.
             views: how many augmentations of each sample epochs replay; 0: each epoch draws anew.
+            unreadable: what becomes of an image that cannot be read.
 
         Raises:
             ComponentError: there would be no batch.
@@ -161,7 +169,10 @@ class Batches:
             taps=further_taps(taps),
             firsts=tuple(each.first for each in extras),
             views=views,
+            unreadable=unreadable,
         )
+        self.unreadable: dict[str, None] = {}
+        self._policy: Policy = unreadable
         self._loader: DataLoader[Any] = DataLoader(
             cast("Dataset[Any]", reader),
             batch_sampler=cast("Sampler[Any]", self._plan),
@@ -208,8 +219,30 @@ class Batches:
         if not 0 <= start <= len(self):
             raise ValueError(f"start is {start}, not one of the {len(self)} batches or their end")
         self._plan.epoch, self._plan.start = number, start
+        _reading.add(self)
         with _signals_kept_back():
-            return iter(self._loader)
+            batches = iter(self._loader)
+        return checked(batches, policy=self._policy, seen=self.unreadable)
+
+    def close(self) -> None:
+        """End the processes that read; another epoch starts them again."""
+        reading = getattr(self._loader, "_iterator", None)
+        if reading is not None:
+            reading._shutdown_workers()
+            self._loader._iterator = None
+
+
+_reading: WeakSet[Batches] = WeakSet()
+
+
+@atexit.register
+def _end_readers() -> None:
+    """Let nobody wait for a reader when an error ends the program.
+
+    A reader outlives the first SIGTERM, which is all that it gets then.
+    """
+    for each in list(_reading):
+        each.close()
 
 
 def _as_is(batch: Any) -> Any:

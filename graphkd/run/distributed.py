@@ -72,10 +72,10 @@ def _start(world: World) -> Store:
         _store = PrefixStore("graphkd", base)
     # a process may join more than once
     store = PrefixStore(f"{_attempt()}/{next(_joins)}", _store)
-    on_gpu = torch.cuda.is_available() and torch.cuda.device_count() > world.local
+    on_gpu = torch.cuda.is_available() and dist.is_nccl_available()
     # what is no tensor of a GPU goes through gloo, and so does not wait for one
-    backend = "cpu:gloo,cuda:nccl" if on_gpu and dist.is_nccl_available() else "gloo"
-    if on_gpu:
+    backend = "cpu:gloo,cuda:nccl" if on_gpu else "gloo"
+    if on_gpu and world.local < torch.cuda.device_count():
         torch.cuda.set_device(world.local)
     dist.init_process_group(backend, store=store, rank=world.rank, world_size=world.size)
     return store

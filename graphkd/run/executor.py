@@ -24,14 +24,13 @@ from graphkd.compile.instructions import (
     Read,
 )
 from graphkd.graph import describe_vertex, vertex
-from graphkd.run.cache import Store, in_turn, keeping, stored_name
+from graphkd.run.blocks import Operation, Values, in_turn, together
+from graphkd.run.cache import Store, keeping, stored_name
 from graphkd.run.images import converter
 from graphkd.run.launches import device_of, groups_of, launches_of, plain_factors
 from graphkd.run.outcome import Factors, Outcome
 from graphkd.run.used import used_nodes
 
-Values = list[Any]
-Operation = Callable[[Values], None]
 Block = tuple[Operation, int | None]
 """Operations that run together, and the number of the loss that they make, of a launch its last."""
 
@@ -186,7 +185,7 @@ class PhaseModule(nn.Module):
             if frees := getattr(each, "frees", ()):
                 found.append((gradient, loss, self._free(frees)))
         return [
-            (self._together([operation for _, _, operation in group], gradient=gradient), loss)
+            (together([each for _, _, each in group], notes=self._notes, gradient=gradient), loss)
             for (gradient, loss), group in groupby(found, key=itemgetter(0, 1))
         ]
 
@@ -293,28 +292,6 @@ class PhaseModule(nn.Module):
                 values[slot] = None
 
         return run
-
-    def _together(self, operations: Sequence[Operation], *, gradient: bool) -> Operation:
-        """Run operations in order, and record no graph where no gradient is wanted."""
-        notes = self._notes
-
-        def run(values: Values) -> None:
-            operation = operations[0]
-            try:
-                for operation in operations:
-                    operation(values)
-            except Exception as error:
-                error.add_note(notes[operation](values))
-                raise
-
-        if gradient:
-            return run
-
-        def run_without_gradient(values: Values) -> None:
-            with torch.no_grad():
-                run(values)
-
-        return run_without_gradient
 
     def _note(self, each: Any, values: Values) -> str:
         """Say which vertex failed, and on what."""

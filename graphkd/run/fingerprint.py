@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from typing import Any
 
 import torch
@@ -13,11 +13,13 @@ from graphkd.component import Samples
 from graphkd.run.opened import Opened
 
 FEW = 8
-"""Images of each split that are looked at."""
+"""Images of a data set that are looked at."""
 
 
 def fingerprint(opened: Opened) -> dict[str, str]:
     """Describe each split: how many images, a hash of the labels, a hash of a few images.
+
+    Only training images are looked at: those of the test are read at the end alone.
 
     Args:
         opened: the data of a run, and the further data sets of its phases.
@@ -25,25 +27,26 @@ def fingerprint(opened: Opened) -> dict[str, str]:
     Returns:
         By split one text; plain data, for a checkpoint.
     """
-    return {name: _described(samples) for name, samples in _splits(opened)}
-
-
-def _splits(opened: Opened) -> Iterator[tuple[str, Samples]]:
     parts = opened.parts
-    yield "train", parts.train.samples
+    found = {"train": _described(parts.train.samples, FEW)}
     if parts.validation.samples is not parts.train.samples:
-        yield "validation", parts.validation.samples
-    yield "test", parts.test.samples
-    for number, (_, samples) in enumerate(opened.extras, 1):
-        yield f"extra {number}", samples
+        found["validation"] = _described(parts.validation.samples)
+    found["test"] = _described(parts.test.samples)
+    extras = {
+        f"extra {number}": _described(samples, FEW)
+        for number, (_, samples) in enumerate(opened.extras, 1)
+    }
+    return found | extras
 
 
-def _described(samples: Samples) -> str:
+def _described(samples: Samples, few: int = 0) -> str:
     count = len(samples)
-    chosen = sorted({number * (count - 1) // (FEW - 1) for number in range(FEW)})
-    pixels = hash_of(samples[index] for index in chosen)
     labels = "none" if samples.labels is None else hash_of([samples.labels])
-    return f"{count} images, labels {labels}, pixels {pixels}"
+    text = f"{count} images, labels {labels}"
+    if not few:
+        return text
+    chosen = sorted({number * (count - 1) // (few - 1) for number in range(few)})
+    return f"{text}, pixels {hash_of(samples[index] for index in chosen)}"
 
 
 def hash_of(tensors: Iterable[Tensor]) -> str:

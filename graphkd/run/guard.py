@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Literal
 
 import torch
@@ -59,7 +59,7 @@ class Guard:
         self._in_a_row = 0
         self._waits = device.type == "cuda" and policy == "stop"
         self._flags = torch.zeros(len(self.names), dtype=torch.bool, device=device)
-        self._lowest = [math.inf] * len(self.names)
+        self._lowest: dict[str, float] = {}
 
     def passes(self, losses: Sequence[Tensor | None], batches: Sequence[Any] = ()) -> bool:
         """Say whether the step may be taken.
@@ -84,7 +84,8 @@ class Guard:
             self._in_a_row += 1
             self.skipped += 1
             return False
-        raise self._broken(broken, losses, batches)
+        numbers = [None if each is None else float(each) for each in losses]
+        raise self._broken(broken, dict(zip(self.names, numbers, strict=True)), batches)
 
     def _gather(self, losses: Sequence[Tensor | None]) -> None:
         awake = [(n, each) for n, each in enumerate(losses) if each is not None]
@@ -92,35 +93,33 @@ class Guard:
             finite = torch.stack([each.float() for _, each in awake]).isfinite()
             self._flags[[n for n, _ in awake]] |= ~finite
 
-    def check(self, losses: Sequence[Tensor | None], values: Sequence[float | None]) -> None:
+    def check(self, values: Mapping[str, float]) -> None:
         """Look at what a GPU has gathered, and whether a loss has exploded.
 
         Args:
-            losses: of the last batch.
-            values: the same as numbers.
+            values: the losses of the last batch that were awake, by name.
 
         Raises:
             Broken: a loss was not finite since the last look, or has exploded.
         """
         if self.policy == "ignore":
             return
-        gathered = self._flags.nonzero().flatten().tolist() if self._waits else []
-        if gathered:
-            raise self._broken(gathered, losses, ())
-        for n, value in enumerate(values):
-            if value is None or not math.isfinite(value):
-                continue
-            if value > EXPLODED * max(self._lowest[n], 1.0):
-                reason = f"loss of {self.names[n]} is {value:.3g}, and was {self._lowest[n]:.3g}"
-                known = dict(zip(self.names, values, strict=True))
-                raise Broken(reason, values=known, names=[self.names[n]])
-            self._lowest[n] = min(self._lowest[n], value)
+        known = {name: values.get(name) for name in self.names}
+        if self._waits and (gathered := self._flags.nonzero().flatten().tolist()):
+            raise self._broken(gathered, known)
+        for name, value in values.items():
+            lowest = self._lowest.get(name, math.inf)
+            if math.isfinite(value) and value > EXPLODED * max(lowest, 1.0):
+                reason = f"loss of {name} is {value:.3g}, and was {lowest:.3g}"
+                raise Broken(reason, values=known, names=[name])
+            self._lowest[name] = min(lowest, value)
 
     def _broken(
-        self, which: Sequence[int], losses: Sequence[Tensor | None], batches: Sequence[Any]
+        self,
+        which: Sequence[int],
+        values: dict[str, float | None],
+        batches: Sequence[Any] = (),
     ) -> Broken:
-        numbers = [None if each is None else float(each) for each in losses]
-        values = dict(zip(self.names, numbers, strict=True))
         names = [self.names[n] for n in which]
         found = ", ".join(f"{name} is {_said(values[name])}" for name in names)
         more = f" in {self._in_a_row + 1} steps one after the other" if self._in_a_row else ""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator
 from itertools import islice, repeat
 from typing import Any
@@ -11,6 +10,7 @@ import attrs
 import torch
 
 from graphkd.compile.instructions import PhasePlan
+from graphkd.run.budget import Budget
 from graphkd.run.cache import open_stores
 from graphkd.run.data import Batches
 from graphkd.run.executor import PhaseModule
@@ -28,43 +28,9 @@ from graphkd.run.validate import forget_best, validate
 from graphkd.run.world import ALONE, World
 from graphkd.run.writer import Writer
 
-VALIDATIONS = 10
-"""A short phase is validated about so often."""
-STEPS_BETWEEN = 500
-"""A long phase is validated at the end of the epoch after so many steps."""
-
 
 class Stopped(Exception):
     """The user asked to stop; the run can be resumed."""
-
-
-@attrs.frozen
-class Budget:
-    """How long a phase trains.
-
-    Attributes:
-        steps: optimizer steps.
-        epochs: epochs that are begun.
-        steps_per_epoch: optimizer steps in an epoch.
-        epochs_between: epochs from one validation to the next.
-    """
-
-    steps: int
-    epochs: int
-    steps_per_epoch: int
-    epochs_between: int
-
-    @classmethod
-    def of(cls, plan: PhasePlan, batches: int) -> Budget:
-        """Work out the budget of a phase with that many batches in an epoch."""
-        per_epoch = math.ceil(batches / plan.recipe.accumulate)
-        steps = plan.recipe.steps or plan.recipe.epochs * per_epoch
-        between = math.ceil(min(steps / VALIDATIONS, STEPS_BETWEEN) / per_epoch)
-        return cls(steps, math.ceil(steps / per_epoch), per_epoch, between)
-
-    def validates(self, epoch: int) -> bool:
-        """Say whether the phase is validated after this epoch, counted from 0."""
-        return epoch + 1 == self.epochs or (epoch + 1) % self.epochs_between == 0
 
 
 @attrs.define
@@ -195,6 +161,7 @@ class Loop:
             self._epochs(source, budget, step)
         finally:
             module.close()
+            step.close()
 
     def _source(self, plan: PhasePlan) -> Source:
         # as in _validate
@@ -276,14 +243,16 @@ class Loop:
         session = self.session
         awake = {
             name: loss
-            for name, loss in zip(_numbered(step.names), step.portioned_losses(), strict=True)
+            for name, loss in zip(step.names, step.portioned_losses(), strict=True)
             if loss is not None
         }
         stacked = torch.stack([loss.float() for loss in awake.values()]) if awake else None
         values = [] if stacked is None else add_up(self.world, stacked).tolist()
-        losses = {f"loss/{name}": value for name, value in zip(awake, values, strict=True)}
+        found = dict(zip(awake, values, strict=True))
+        losses = {f"loss/{name}": value for name, value in found.items()}
         if self.journal:
             self.journal.losses(session.step, step.plan.name, session.epoch, **rates, **losses)
+        step.guard.check(found)
 
     def _rates(self) -> dict[str, float]:
         """Return the learning rate: one for all, or one for each node if they differ."""
@@ -317,11 +286,3 @@ class Loop:
         if self.journal and self.writer:
             self.session.records = self.journal.recorder.count
             self.writer.save(self.session.step, {**self.session.state_dict(), **own})
-
-
-def _numbered(names: list[str]) -> list[str]:
-    """Tell flows of the same name apart: the second becomes `NAME#2`."""
-    return [
-        f"{name}#{names[:index].count(name) + 1}" if name in names[:index] else name
-        for index, name in enumerate(names)
-    ]

@@ -36,8 +36,10 @@ class HashedFile:
     """A file that is hashed while it is written.
 
     Attributes:
-        entry: what was written so far.
+        error: what the system said when it took no more; None while all went well.
     """
+
+    error: OSError | None = None
 
     def __init__(self, path: Path) -> None:
         self._stream = path.open("wb")
@@ -54,7 +56,11 @@ class HashedFile:
 
     def write(self, content: Any) -> int:
         """Append bytes."""
-        count = self._stream.write(content)
+        try:
+            count = self._stream.write(content)
+        except OSError as error:
+            self.error = error
+            raise
         self._hash.update(content)
         self._bytes += count
         return count

@@ -25,6 +25,10 @@ from graphkd.run.record import write_json
 
 PACKAGES = ("torchvision", "timm", "triton", "numpy", "scikit-learn", "networkx")
 """Whose versions a run writes down beside its own and PyTorch's."""
+DRAWN = {"graph.svg": svg, "graph.mmd": mermaid, "graph.dot": dot}
+TEXT = "schedule.txt"
+PLANNED = (BLUEPRINT, PREPARED, TEXT, *DRAWN)
+"""What is written before `run.json`."""
 
 
 def write_plan(schedule: Schedule, folder: Path) -> None:
@@ -40,12 +44,8 @@ def write_plan(schedule: Schedule, folder: Path) -> None:
         "device": hardware(schedule.blueprint.train.device),
     }
     write_json(folder / PREPARED, prepared(schedule, ramp_value=ramp_value))
-    texts = {
-        "schedule.txt": explain(schedule),
-        "graph.svg": svg(schedule.graph),
-        "graph.mmd": mermaid(schedule.graph),
-        "graph.dot": dot(schedule.graph),
-    }
+    texts = {TEXT: explain(schedule)}
+    texts |= {name: draw(schedule.graph) for name, draw in DRAWN.items()}
     for name, text in texts.items():
         (folder / name).write_text(text + "\n", encoding="utf-8")
     write_json(folder / SETTINGS, settings | notes_of(folder))

@@ -5,16 +5,18 @@ from __future__ import annotations
 import random
 from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
-from typing import Protocol, runtime_checkable
+from typing import Any, Protocol, runtime_checkable
 
 import attrs
 import torch
 from torch import Tensor
 
 from graphkd.component import Samples
+from graphkd.errors import ComponentError
 from graphkd.graph import IMAGES, VIEWS
 from graphkd.run.order import sample_seed
 from graphkd.run.rows import Rows
+from graphkd.run.unreadable import MESSAGES, Policy, read_each
 
 
 @runtime_checkable
@@ -54,6 +56,7 @@ class Reader:
             `row`.
         firsts: the index at which each further data set begins, rising.
         views: how many augmentations of each sample epochs replay; 0: each epoch draws anew.
+        unreadable: what becomes of an image that cannot be read.
     """
 
     samples: Samples
@@ -63,13 +66,25 @@ class Reader:
     taps: frozenset[str] = frozenset()
     firsts: tuple[int, ...] = ()
     views: int = 0
+    unreadable: Policy = "stop"
 
-    def __getitems__(self, rows: Rows) -> dict[str, Tensor]:
+    def __getitems__(self, rows: Rows) -> dict[str, Any]:
         """Read the batch of these rows."""
         epoch, indices, again = rows
         epoch = epoch % self.views if self.views else epoch
+        try:
+            plain = read_images(self.samples, torch.tensor(indices))
+        except ComponentError:
+            found = read_each(self.samples, indices, policy=self.unreadable)
+            if not found.rows:
+                return {"index": torch.empty(0, dtype=torch.int64), MESSAGES: found.messages}
+            picked = (epoch, [indices[n] for n in found.rows], [again[n] for n in found.rows])
+            return {**self._batch(found.images, picked), MESSAGES: found.messages}
+        return self._batch(plain, (epoch, indices, again))
+
+    def _batch(self, plain: Tensor, rows: Rows) -> dict[str, Any]:
+        epoch, indices, again = rows
         index = torch.tensor(indices)
-        plain = read_images(self.samples, index)
         batch = {"image": plain, "label": self.labels[index], "index": index}
         for view, tap in enumerate(IMAGES):
             if view == 0 or tap in self.taps:

@@ -240,11 +240,6 @@ def _load(module: nn.Module, weights: Mapping[str, Any], name: str) -> None:
         raise mistake(f"the weights of '{name}' in the checkpoint do not fit: {reason}") from error
 
 
-def snapshot(module: nn.Module) -> Weights:
-    """Copy the state of a module to the CPU."""
-    return {key: value.detach().cpu().clone() for key, value in module.state_dict().items()}
-
-
 def seed_streams(seed: int) -> None:
     """Start every random stream that dropout and components may draw from."""
     torch.manual_seed(seed)

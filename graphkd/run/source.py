@@ -24,6 +24,7 @@ from graphkd.run.order import sample_seed
 from graphkd.run.portions import Portion
 from graphkd.run.rows import ExtraRows
 from graphkd.run.selection import select
+from graphkd.run.unreadable import Policy
 from graphkd.run.world import ALONE, World
 
 __all__ = [
@@ -165,6 +166,7 @@ def _source(opened: Opened, plan: PhasePlan, seed: int, pin_memory: bool, world:
         world=world,
         mixed=mixed,
         views=plan.views,
+        unreadable=_policy(data, "drop" if fitting else "replace"),
     )
     if not mix or world.size == 1:
         return Source(batches, mix, seed)
@@ -216,4 +218,9 @@ def evaluation_batches(part: Part, data: Data, *, world: World = ALONE) -> Batch
         workers=data.workers,
         taps=part.taps,
         may_be_empty=world.size > 1,
+        unreadable=_policy(data, "drop"),
     )
+
+
+def _policy(data: Data, skipping: Policy) -> Policy:
+    return skipping if data.unreadable == "skip" else "stop"

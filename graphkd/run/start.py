@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import logging
 import os
+import signal
+import sys
 from collections.abc import Sequence
 
 STOPPED = 130
@@ -33,8 +35,13 @@ def start_processes(count: int, words: Sequence[str]) -> int:
     except SignalException:
         return STOPPED
     except ChildFailedError as error:
-        _, failure = error.get_first_failure()
-        return failure.exitcode if failure.exitcode > 0 else 1
+        rank, failure = error.get_first_failure()
+        if failure.exitcode > 0:
+            return failure.exitcode
+        # it had no time to say why
+        name = signal.Signals(-failure.exitcode).name
+        print(f"graphkd: process {rank} was ended by {name}", file=sys.stderr)
+        return 1
     finally:
         logging.disable(logging.NOTSET)
     return 0

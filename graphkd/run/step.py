@@ -8,16 +8,18 @@ from contextlib import AbstractContextManager, nullcontext
 import torch
 from torch import Tensor, nn
 
-from graphkd.compile.instructions import Advance, Backward, Loss, PhasePlan, Update
+from graphkd.compile.instructions import Advance, Backward, Loss, PhasePlan, Update, loss_names
 from graphkd.compile.wiring import DATA
 from graphkd.graph import inputs_of, vertex
 from graphkd.run.executor import PhaseModule
 from graphkd.run.factors import StepFactors
 from graphkd.run.gradients import GradientSum
+from graphkd.run.guard import Guard
 from graphkd.run.outcome import Factors, Outcome
 from graphkd.run.portions import Portion
-from graphkd.run.session import Session, modules_of
-from graphkd.run.together import take_weights
+from graphkd.run.processes import moving_modules
+from graphkd.run.session import Session
+from graphkd.run.together import any_of, take_weights
 from graphkd.run.world import ALONE, World
 
 Batch = Mapping[str, Tensor]
@@ -29,6 +31,7 @@ class PhaseStep:
     Attributes:
         module: the phase's module.
         names: name of each loss, in the order of the schedule.
+        guard: looks at the losses.
         losses: the detached losses of the last step, in that order; None for one that slept.
         portions: what each of them counts beside those of other processes; empty for one process.
     """
@@ -59,10 +62,12 @@ class PhaseStep:
         self.plan = plan
         self.session = session
         self.module = module
-        self.names = [each.name for each in flows]
+        self.names = loss_names(plan)
+        self.guard = Guard(self.names, policy=plan.recipe.nonfinite, device=session.device)
         self.losses: list[Tensor | None] = []
         self.portions: list[float] = []
         self._world = world
+        self._sound = True
         self._labelled = [_is_of_labelled(plan, each) for each in flows]
         self._factors = StepFactors(
             plan, module.launches, steps_per_epoch=steps_per_epoch, device=session.device
@@ -96,7 +101,7 @@ class PhaseStep:
             part.advance(0, self._steps)
         session = self.session
         # random numbers may have been drawn, from streams that differ between processes
-        take_weights(self._world, modules_of(session.parts).values())
+        take_weights(self._world, moving_modules(session))
         before = session.schedule.phases[: session.phase]
         for each in self._updates:
             if all(each.node not in plan.trained for plan in before):
@@ -110,28 +115,41 @@ class PhaseStep:
             portions: with several processes, how much of each whole batch this one has.
         """
         self._factors.move_to(self.session.phase_step)
+        self._sound = True
         if portions:
-            total = sum(portion.whole for portion in portions)
-            for batch, portion in zip(batches, portions, strict=True):
-                self.portions = [portion.share(labelled=each) for each in self._labelled]
-                self._accumulate(batch, portion.whole / total)
-            self._sum.run(self._awake())
+            self._run_together(batches, portions)
         elif len(batches) == 1:
             self._accumulate(batches[0], 1.0)
         else:
             total = sum(len(batch["image"]) for batch in batches)
             for batch in batches:
                 self._accumulate(batch, len(batch["image"]) / total)
-        self._update()
         session = self.session
-        for each in self._updates:
-            session.averages[each.node].update(session.parts[each.node])
+        if self._is_sound():
+            self._update()
+            for each in self._updates:
+                session.averages[each.node].update(session.parts[each.node])
+        self._forget_gradients()
         session.phase_step += 1
         session.step += 1
         for part in self._advances:
             part.advance(session.phase_step, self._steps)
         if session.scheduler:
             session.scheduler.step_update(session.phase_step)
+
+    def _run_together(self, batches: Sequence[Batch], portions: Sequence[Portion]) -> None:
+        """Find the gradients of whole batches, of which this process has a part."""
+        total = sum(portion.whole for portion in portions)
+        for number, (batch, portion) in enumerate(zip(batches, portions, strict=True), 1):
+            self.portions = [portion.share(labelled=each) for each in self._labelled]
+            if number == len(batches) and len(self._groups) == 1:
+                self._sum.listen(self._awake())
+            self._accumulate(batch, portion.whole / total)
+        self._sum.run(self._awake())
+
+    def close(self) -> None:
+        """Take back what was attached to the parameters."""
+        self._sum.close()
 
     def _accumulate(self, batch: Batch, share: float) -> None:
         alive, portions = self._awake(), self.portions
@@ -143,6 +161,7 @@ class PhaseStep:
         with self._precision:
             outcome = self.module(batch, alive=alive, factors=factors)
         self.losses = [None if each is None else each.detach() for each in outcome.losses]
+        self._sound = self.guard.passes(self.losses, [batch]) and self._sound
         weights = self._factors.of_losses(share, scaler, portions) if self._alone else ()
         self._send_back(outcome, factors, weights)
 
@@ -187,7 +206,7 @@ class PhaseStep:
                 torch.autograd.backward(terms, gradients, retain_graph=retain, inputs=into)
 
     def _update(self) -> None:
-        """Take one step of the optimizer and forget the gradients."""
+        """Take one step of the optimizer."""
         scaler, clip = self.session.scaler, self.plan.recipe.clip_grad
         # a scaler refuses a step in which all flows slept
         if scaler and all(parameter.grad is None for parameter in self._learning):
@@ -201,9 +220,17 @@ class PhaseStep:
             scaler.update()
         else:
             self._optimizer.step()
+
+    def _forget_gradients(self) -> None:
         # as the optimizer's zero_grad, whose entry in the profiler costs more than all of it
         for parameter in self._learning:
             parameter.grad = None
+
+    def _is_sound(self) -> bool:
+        """Say whether the step may be taken; all processes take it, or none."""
+        if self.guard.policy == "skip":
+            return not any_of(self._world, not self._sound)
+        return self._sound
 
     def _parameters(self, each: Backward) -> list[Tensor] | None:
         """Return the parameters that a restricted backward may change, its own loss included."""

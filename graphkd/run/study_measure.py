@@ -14,7 +14,7 @@ from graphkd.compile.instructions import PhasePlan
 from graphkd.component import Splits, find
 from graphkd.graph import vertex
 from graphkd.run import metrics
-from graphkd.run.loop import Budget
+from graphkd.run.budget import Budget
 from graphkd.run.record import read_metrics
 from graphkd.run.source import Source, divide, evaluation_batches, training_source
 from graphkd.run.study_setup import STUDENT, TEACHER

@@ -10,16 +10,16 @@ from pathlib import Path
 from typing import Any
 
 import attrs
-import torch
 from rich.console import Console
 
 from graphkd.blueprint import Blueprint
 from graphkd.compile import Schedule, compile_blueprint
 from graphkd.component import Splits
-from graphkd.errors import mistake
 from graphkd.run.deliver import check_folded, deliver
+from graphkd.run.device import pick_device
 from graphkd.run.distributed import joined, remember, remembers
 from graphkd.run.evaluate import Evaluation, evaluate
+from graphkd.run.failures import told
 from graphkd.run.fingerprint import fingerprint
 from graphkd.run.folder import (
     CHECKPOINTS,
@@ -206,7 +206,7 @@ def _run_one(
     session = ready.session
     if not world.first:
         loop = Loop(session, ready.opened, None, None, progress, seed, world=world)
-        with _stopping(loop):
+        with told(session, None), _stopping(loop):
             loop.run(state)
         return _finish(session, ready.opened, folder, world)
     journal = Journal(
@@ -220,7 +220,7 @@ def _run_one(
     writer = Writer(folder / CHECKPOINTS, keep=keep, flushed=[journal.recorder.path])
     loop = Loop(session, ready.opened, writer, journal, progress, seed, world=world)
     try:
-        with _stopping(loop), closing(writer):
+        with told(session, folder), _stopping(loop), closing(writer):
             loop.run(state)
         found = _finish(session, ready.opened, folder, world)
         journal.tested(session.step, found, _flat(found))
@@ -250,31 +250,6 @@ def _flat(found: Evaluation) -> dict[str, float]:
         for key, value in report.items()
     }
     return values | {f"test/{name}": value for name, value in found.probes.items()}
-
-
-def pick_device(name: str, *, world: World = ALONE) -> torch.device:
-    """Return the device of a recipe; of several processes each gets a GPU of its own.
-
-    Raises:
-        BlueprintError: there is no such device here.
-    """
-    if name == "auto":
-        name = "cuda" if torch.cuda.is_available() else "cpu"
-    if name == "cuda" and world.size > 1:
-        name = f"cuda:{world.local}"
-    elif name.startswith("cuda:") and world.size > 1:
-        text = f"train: device '{name}' is one device for {world.size} processes"
-        raise mistake(f"{text}; write auto or cuda")
-    try:
-        device = torch.device(name)
-    except RuntimeError as error:
-        raise mistake(f"train: no device '{name}'; write auto, cpu, cuda or cuda:0") from error
-    if device.type not in ("cpu", "cuda"):
-        raise mistake(f"train: device '{name}' is not supported; write auto, cpu, cuda or cuda:0")
-    count = torch.cuda.device_count() if device.type == "cuda" else 1
-    if device.type == "cuda" and (device.index or 0) >= count:
-        raise mistake(f"train: device '{name}' is not there ({count} CUDA devices); write auto")
-    return device
 
 
 @contextmanager

@@ -10,8 +10,9 @@ from graphkd.compile.instructions import PhasePlan, Schedule
 from graphkd.graph import above, borrows, vertex
 from graphkd.run.data import Batches
 from graphkd.run.evaluate import Evaluation, evaluate
-from graphkd.run.session import Best, Session, moving_nodes, snapshot
+from graphkd.run.session import Best, Session, moving_nodes
 from graphkd.run.world import ALONE, World
+from graphkd.run.writer import copied
 
 
 @attrs.frozen
@@ -120,7 +121,8 @@ def _keep_best(
             # the student last: what it shares is as it was in what scored
             for each in (*_companions(session.schedule, name, others=scored - {name}), name)
         }
-        weights = {each: snapshot(part) for each, part in parts.items()}
+        # what they share is kept once
+        weights = copied({each: part.state_dict() for each, part in parts.items()})
         session.best[name] = Best(max(score, averaged), session.step, weights)
 
 

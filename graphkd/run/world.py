@@ -33,7 +33,8 @@ ALONE = World()
 def world_of(environment: Mapping[str, str]) -> World:
     """Read what torchrun tells its processes; one process, or none of torchrun's, is alone."""
     size = int(environment.get("WORLD_SIZE", "1"))
-    if size == 1:
+    # some machines set one of the two for purposes of their own
+    if size == 1 or "RANK" not in environment:
         return ALONE
     rank = int(environment["RANK"])
     return World(rank, size, int(environment.get("LOCAL_RANK", rank)))

@@ -1,6 +1,9 @@
 """Commands that look, as they are typed: what they print, and how a mistake ends them."""
 
 import json
+import subprocess
+import sys
+from pathlib import Path
 
 import pytest
 from jsonschema import Draft7Validator
@@ -109,7 +112,24 @@ def test_schema_is_printed_or_written(run, fail, tmp_path, monkeypatch):
     )
     assert run("schema", "--out", "s.json", "--force") == "s.json\n"
     assert fail("schema", "--out", "no/s.json") == (
-        "no/s.json: cannot be written: No such file or directory"
+        "no/s.json: cannot be written: there is no folder 'no'; make it first"
+    )
+    assert fail("schema", "--out", "s.json/t.json") == (
+        "s.json/t.json: cannot be written: 's.json' is no folder"
+    )
+    # --force would not help
+    assert fail("schema", "--out", ".") == ".: is a folder; write --out with a file in it"
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="no /dev/full on this machine")
+@pytest.mark.parametrize("words", [("schema",), ("render", "hinton")])
+def test_a_full_disk_behind_the_standard_output_is_one_error(words):
+    command = [sys.executable, "-c", "from graphkd.cli.app import main; main()", *words]
+    with open("/dev/full", "w") as full:
+        done = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, text=True, check=False)
+    assert (done.returncode, done.stderr) == (
+        1,
+        "graphkd: standard output: cannot be written: No space left on device\n",
     )
 
 

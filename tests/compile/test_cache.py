@@ -3,7 +3,7 @@
 import pytest
 from safetensors.torch import save_file
 
-from graphkd.blueprint import loads
+from graphkd.blueprint import Cache, dumps, loads
 from graphkd.compile import compile_blueprint
 from graphkd.compile.instructions import Cached, Convert, Forward
 from graphkd.errors import BlueprintError
@@ -215,3 +215,31 @@ def test_what_cannot_be_cached_is_refused(case):
     assert said == message
     line, column = map(int, place.split(":")[1:])
     assert text.splitlines()[line - 1][column - 1 :].startswith(("true", "{", "2", "3", "10"))
+
+
+def test_the_setting_is_written_as_it_was():
+    for written in ("true", "{views: 2, dtype: float16, top: 3}"):
+        blueprint = loads(TEXT.replace("cache: true", f"cache: {written}"))
+        assert f", cache: {written}}}" in dumps(blueprint)
+        assert loads(dumps(blueprint)) == blueprint
+    assert loads(TEXT).nodes["teacher"].caching == Cache()
+    assert loads(TEXT.replace("true", "false")).nodes["teacher"].caching is None
+
+
+MISTAKES = {
+    "{view: 2}": "node 'teacher': unknown key 'view'; did you mean 'views'?",
+    "{views: 0}": "node 'teacher': views is 0, not at least 1",
+    "{dtype: float8}": "node 'teacher': dtype is 'float8', not one of float32, float16, bfloat16; "
+    "did you mean 'float32'?",
+}
+
+
+@pytest.mark.parametrize("written", MISTAKES)
+def test_a_misspelt_setting_is_named(written):
+    (found,) = refused(TEXT.replace("cache: true", f"cache: {written}"))
+    assert found.partition(": ")[2] == MISTAKES[written]
+
+
+def test_a_node_that_sees_unmixed_views_is_cached_beside_mixed_images():
+    text = TEXT.replace("size: 8,", "size: 8, input: data.view1,")
+    assert ran(plan_of(text, 0, "mixup: 0.2"))[0] == ["teacher_input", "teacher"]

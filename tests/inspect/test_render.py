@@ -80,8 +80,11 @@ def test_what_cannot_be_written_is_said_before_long_work(tmp_path, capsys, monke
             ["--out", "there.svg"],
             "there.svg: exists already; choose another --out, or --force to replace it",
         ),
-        (["--out", "no/x.svg"], "no/x.svg: cannot be written: No such file or directory"),
-        (["--out", "folder.svg", "--force"], "folder.svg: cannot be written: Is a directory"),
+        (
+            ["--out", "no/x.svg"],
+            "no/x.svg: cannot be written: there is no folder 'no'; make it first",
+        ),
+        (["--out", "folder.svg"], "folder.svg: is a folder; write --out with a file in it"),
         (["--format", "png"], "--format png needs a file; write --out NAME.png"),
     ):
         assert render(*words) == 1

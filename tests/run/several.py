@@ -19,7 +19,7 @@ from tests.run.small import SMALL
 ROOT = Path(__file__).parents[2]
 
 
-class PlainNet(nn.Module):
+class NormlessNet(nn.Module):
     """No batch norm, whose statistics are those of a part of the batch in each process."""
 
     def __init__(self, num_classes, in_chans, width=8, dropout=0.0):
@@ -34,13 +34,13 @@ class PlainNet(nn.Module):
         return self.fc(self.dropout(self.stage1(x).mean((2, 3))))
 
 
-@register_model("plain")
-def plain(num_classes, in_chans, width=8, dropout=0.0):
-    return PlainNet(num_classes, in_chans, width, dropout)
+@register_model("normless")
+def normless(num_classes, in_chans, width=8, dropout=0.0):
+    return NormlessNet(num_classes, in_chans, width, dropout)
 
 
 # half of what `small` takes, as two processes take it twice; 3 labels of a class are seen
-PLAIN = SMALL.replace("model: tiny", "model: plain")
+PLAIN = SMALL.replace("model: tiny", "model: normless")
 PLAIN = PLAIN.replace("batch_size: 16", "batch_size: 8, labels_per_class: 3")
 
 

@@ -22,11 +22,11 @@ RANK = int(os.environ.get("RANK", "0"))
 # AdamW makes steps of the size of the learning rate of gradients that are rounding alone
 SGD = ("train.optimizer=sgd", "train.lr=0.1", "train.log_every=1")
 MOVING = PLAIN.replace("width: 6}}", "width: 6}, ema: 0.5}")
-MOVING = MOVING.replace("model: plain}", "model: plain, ema: 0.5}").replace(
+MOVING = MOVING.replace("model: normless}", "model: normless, ema: 0.5}").replace(
     "weight: 0.9}", "weight: {start: 0, end: 1, epochs: 2}, every: 2, into: [student]}"
 )
 MIXED = ("data.labels_per_class=", "data.mixup=1", "data.mixup_share=0.7", "data.batch_size=10")
-NOISY = PLAIN.replace("model: plain}", "model: plain, args: {dropout: 0.4}}")
+NOISY = PLAIN.replace("model: normless}", "model: normless, args: {dropout: 0.4}}")
 
 
 def own_folder(folder):

@@ -119,10 +119,8 @@ def test_an_allowed_rate_is_the_one_that_is_taken(stopped, schedule):
     ("words", "keys"),
     [
         (("train.optimizer=sgd",), ["train.optimizer"]),
-        (("train.epochs=1",), ["train.epochs"]),
-        (("data.batch_size=40",), ["data.batch_size"]),
+        (("train.epochs=1", "data.batch_size=40"), ["data.batch_size", "train.epochs"]),
         (("nodes.student.ema=0.5",), ["nodes.student.ema"]),
-        (("train.precision=bfloat16",), ["train.precision"]),
     ],
 )
 def test_other_allowed_changes_train_to_the_end(stopped, tmp_path, words, keys):
@@ -133,11 +131,6 @@ def test_other_allowed_changes_train_to_the_end(stopped, tmp_path, words, keys):
     assert refused(run).endswith(" ".join(f"--allow-changed {key}" for key in keys))
     resume(run, allow_changed=keys)
     assert (run / "results.json").exists()
-    if "ema" in keys[0]:
-        state = checkpoint.load_latest(run / "checkpoints")
-        # from the weights of then on, not from those of a new model
-        assert outcome(run)
-        assert state["averages"]["student"]
 
 
 def test_a_change_that_the_weights_do_not_fit_is_told(stopped):

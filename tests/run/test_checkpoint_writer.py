@@ -1,6 +1,7 @@
 """Checkpoints are written while the training goes on."""
 
 import errno
+import re
 import threading
 import zipfile
 from collections import OrderedDict
@@ -8,8 +9,10 @@ from collections import OrderedDict
 import pytest
 import torch
 
+from graphkd.blueprint import loads
 from graphkd.errors import BlueprintError
 from graphkd.run import checkpoint, resume, train
+from graphkd.run.manifest import HashedFile
 from graphkd.run.record import Recorder
 from graphkd.run.writer import Writer, copied, size_of
 from tests.run.small import begin, small
@@ -17,8 +20,9 @@ from tests.run.test_resume import outcome
 
 SHARED = """\
 blueprint: shared
-data: {dataset: digits, size: 16, batch_size: 16}
-train: {device: cpu}
+data: {dataset: digits, size: 8, batch_size: 64, subset: 64}
+train: {device: cpu, epochs: 1}
+deliver: student
 nodes:
   student: {type: student, model: tiny, ema: 0.9}
   dynamic: {type: dynamic_teacher, of: student, expand: 2}
@@ -82,6 +86,10 @@ def test_a_dynamic_teacher_and_its_student_are_in_a_checkpoint_once(tmp_path):
         *({each.untyped_storage().data_ptr() for each in one} for one in parts)
     )
     assert len(shared) >= len(both)
+    best = train(loads(SHARED), out=tmp_path / "run").folder / "checkpoints"
+    kept = checkpoint.load_latest(best)["best"]["student"]["weights"]
+    parts = [kept[name].values() for name in ("student", "dynamic")]
+    assert set.intersection(*({each.untyped_storage().data_ptr() for each in one} for one in parts))
     with torch.no_grad():
         for each in student.parameters():
             each.zero_()
@@ -107,7 +115,7 @@ def test_a_full_disk_is_told_at_the_next_checkpoint_and_leaves_the_last(tmp_path
     writer = Writer(tmp_path, keep=1)
     writer.save(1, {"step": 1})
     writer.wait()
-    monkeypatch.setattr(torch, "save", full)
+    monkeypatch.setattr(HashedFile, "write", Room(100_000).write)
     writer.save(2, {"weights": torch.zeros(250_000)})
     with pytest.raises(BlueprintError) as caught:
         writer.save(3, {"step": 3})
@@ -141,7 +149,7 @@ def test_a_run_that_a_full_disk_stopped_goes_on_when_there_is_room(tmp_path, mon
 
     with monkeypatch.context() as patch:
         if what == "checkpoint":
-            patch.setattr(torch, "save", fill(torch.save, 2))
+            patch.setattr(HashedFile, "write", Room(150_000).write)
         elif what == "metrics":
             # the stream of the file itself has no room
             real = Recorder.__init__
@@ -159,11 +167,31 @@ def test_a_run_that_a_full_disk_stopped_goes_on_when_there_is_room(tmp_path, mon
         with pytest.raises(BlueprintError) as caught:
             train(small(tmp_path), out=run)
     text = str(caught.value)
-    named = {"checkpoint": "/checkpoints/step-000000009", "metrics": "/metrics.jsonl", "page": ""}
-    assert text.startswith(f"{run}{named[what]}: cannot be written: No space left on device (")
+    named = {"checkpoint": r"/checkpoints/step-\d+", "metrics": "/metrics.jsonl", "page": ""}
+    assert re.match(f"{run}{named[what]}: cannot be written: No space left on device ", text)
+    assert checkpoint.listed(run / "checkpoints")
     assert text.endswith(f"; make room and go on with: graphkd resume {run}")
     resume(run)
     assert outcome(run) == outcome(tmp_path / "whole")
+
+
+class Room:
+    """Takes so many bytes, for all files together."""
+
+    def __init__(self, left):
+        self.left = left
+        self.real = HashedFile.write
+
+    @property
+    def write(self):
+        def write(stream, content):
+            self.left -= len(content)
+            if self.left < 0:
+                stream.error = OSError(errno.ENOSPC, "No space left on device")
+                raise stream.error
+            return self.real(stream, content)
+
+        return write
 
 
 class Full:

@@ -67,3 +67,16 @@ def test_constant_factors_are_written_once():
     before = [each.data_ptr() for each in made.of_losses(1.0, None)]
     made.move_to(3)
     assert [each.data_ptr() for each in made.of_losses(1.0, None)] == before
+
+
+@pytest.mark.parametrize("launches", [(), ([2, 1],), ([1], [2, 0])])
+def test_a_part_of_a_batch_counts_for_each_loss_by_its_own_samples(launches):
+    made = factors(launches)
+    portions = [0.5, 0.25, 0.0]
+    made.move_to(4)
+    assert numbers(made.of_losses(0.5, None, portions)) == [0.0625, 0.125, 0.0]
+    given = made.of_launches(0.5, None, portions)
+    whole = [0.125, 0.25, 0.0]
+    assert numbers(given.weights) == [[whole[number] for number in each] for each in launches]
+    # without portions nothing is left of them
+    assert numbers(made.of_losses(1.0, None)) == [0.25, 1.0, 3]

@@ -5,12 +5,13 @@ import pytest
 import torch
 from torch import nn
 
+from graphkd.compile.instructions import loss_names
 from graphkd.component import Port, component, register_model
 from graphkd.errors import BlueprintError
 from graphkd.run import loop as loop_module
 from graphkd.run import train
 from graphkd.run.again import open_run
-from graphkd.run.loop import Budget, _numbered
+from graphkd.run.budget import Budget
 from graphkd.run.record import read_metrics
 from tests.run.small import FLOWS, HEAD, NODES, SMALL, begin, small, stepper
 
@@ -292,11 +293,11 @@ def test_channels_last(tmp_path, monkeypatch):
     seen = []
     real = loop_module.PhaseStep.run
 
-    def spy(self, batches):
+    def spy(self, batches, portions):
         seen.extend(
             each["image"].is_contiguous(memory_format=torch.channels_last) for each in batches
         )
-        return real(self, batches)
+        return real(self, batches, portions)
 
     monkeypatch.setattr(loop_module.PhaseStep, "run", spy)
     plain = train(small(tmp_path), out=tmp_path / "plain")
@@ -343,7 +344,11 @@ def test_flows_of_the_same_name_are_told_apart_in_the_record(tmp_path):
 
 
 def test_flows_of_the_same_name_are_numbered():
-    assert _numbered(["a", "b", "a", "a", "c"]) == ["a", "b", "a#2", "a#3", "c"]
+    alone = "nodes: {student: {type: student, model: tiny}}\n"
+    flow = "  - {from: data.label, to: student.logits, loss: cross_entropy}\n"
+    plan = begin(HEAD + alone + "flows:\n" + 3 * flow).schedule.phases[0]
+    name = "data.label->student.logits/cross_entropy"
+    assert loss_names(plan) == [name, f"{name}#2", f"{name}#3"]
 
 
 def test_a_frozen_teacher_is_not_averaged_or_optimized():

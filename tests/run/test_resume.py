@@ -128,10 +128,10 @@ def test_a_killed_run_goes_on_from_its_checkpoint(tmp_path, monkeypatch, undistu
     """Nothing is saved by the kill; what was written after the checkpoint is written again."""
     real = PhaseStep.run
 
-    def killed(self, group):
+    def killed(self, *args):
         if self.session.step == step:
             raise KeyboardInterrupt
-        real(self, group)
+        real(self, *args)
 
     monkeypatch.setattr(PhaseStep, "run", killed)
     blueprint = small(tmp_path, "train.epochs=4", "train.checkpoint_every=3", text=MOVING)
@@ -149,10 +149,10 @@ def test_a_killed_run_goes_on_from_its_checkpoint(tmp_path, monkeypatch, undistu
 def test_a_run_killed_before_its_first_checkpoint_begins_again(tmp_path, monkeypatch, undisturbed):
     real = PhaseStep.run
 
-    def killed(self, group):
+    def killed(self, *args):
         if self.session.step == 1:
             raise KeyboardInterrupt
-        real(self, group)
+        real(self, *args)
 
     monkeypatch.setattr(PhaseStep, "run", killed)
     with pytest.raises(KeyboardInterrupt):
@@ -168,10 +168,10 @@ def test_tensorboard_forgets_what_was_done_again(tmp_path, monkeypatch):
 
     real = PhaseStep.run
 
-    def killed(self, group):
+    def killed(self, *args):
         if self.session.step == 5:
             raise KeyboardInterrupt
-        real(self, group)
+        real(self, *args)
 
     monkeypatch.setattr(PhaseStep, "run", killed)
     blueprint = small(tmp_path, "train.checkpoint_every=3", "train.log_every=1")
@@ -348,7 +348,7 @@ def test_a_damaged_checkpoint_is_named_and_the_one_before_used(
         newest = checkpoint_module.listed(run / "checkpoints")[-1]
         before = first.name
     else:
-        before = "step-000000006.1"
+        before = "step-000000006"
     damaged = newest / "state.pt"
     damaged.write_bytes(damaged.read_bytes()[:5000])
     size = json.loads((newest / "manifest.json").read_text())["files"]["state.pt"]["bytes"]
@@ -385,7 +385,7 @@ import tests.conftest
 from graphkd.run.step import PhaseStep
 
 real = PhaseStep.run
-PhaseStep.run = lambda self, group: (time.sleep(0.05), real(self, group))
+PhaseStep.run = lambda self, *args: (time.sleep(0.05), real(self, *args))
 """
 
 

@@ -278,7 +278,7 @@ def test_a_stopped_study_goes_on_to_the_same_numbers(whole, tmp_path, monkeypatc
     real = Loop._epoch
 
     def stop(self, *arguments):
-        self.stop = self.folder.parent.name == "student-baseline"
+        self.stop = self.writer.folder.parents[1].name == "student-baseline"
         real(self, *arguments)
 
     with monkeypatch.context() as patch, pytest.raises(Stopped):

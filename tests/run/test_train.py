@@ -15,6 +15,7 @@ from graphkd.run import train
 from graphkd.run import validate as validate_module
 from graphkd.run.again import evaluate_run, open_run
 from graphkd.run.evaluate import Evaluation
+from graphkd.run.fingerprint import FEW
 from graphkd.run.record import read_metrics, read_results
 from graphkd.run.train import pick_device
 from tests.run.small import HEAD, SMALL, small
@@ -64,7 +65,8 @@ def test_the_test_split_is_read_only_at_the_end(tmp_path):
     train(small(tmp_path, text=text), out=tmp_path / "run")
     # opened once; two epochs in each of two phases
     assert turns(READS) == ["opened", *["train", "validation"] * 4, "test"]
-    assert READS.count("train") == 4 * 40
+    # and a few images that tell one data set from another
+    assert READS.count("train") == 4 * 40 + FEW
     assert READS.count("test") == 8
 
 
@@ -97,7 +99,7 @@ class Script:
         self.weights, self.average_weights = [], []
         monkeypatch.setattr(validate_module, "evaluate", self)
 
-    def __call__(self, schedule, parts, batches, *, device, only=None):
+    def __call__(self, schedule, parts, batches, *, device, only=None, world=None):
         state = {name: self.copy(parts[name]) for name in parts if name in ("student", "alone")}
         (self.weights if only is None else self.average_weights).append(state)
         score = next(self.scores if only is None else self.averages)
@@ -323,9 +325,7 @@ def test_losses_are_read_only_where_they_are_written(tmp_path, monkeypatch):
             return Read(stack(tensors))
 
     monkeypatch.setattr(loop_module, "torch", Torch())
-    monkeypatch.setattr(
-        loop_module.PhaseStep, "run", lambda self, group: steps.append(1) or run(self, group)
-    )
+    monkeypatch.setattr(loop_module.PhaseStep, "run", lambda *args: steps.append(1) or run(*args))
     words = ("train.log_every=5", "train.steps=20")
     train(small(tmp_path, *words, text=ONE), out=tmp_path / "run")
     # 3 steps an epoch, 7 epochs, each validated: the losses of its last step are written too

@@ -6,7 +6,9 @@ import contextlib
 import importlib
 import os
 import signal
+import sys
 import time
+import traceback
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -75,6 +77,9 @@ def start(words: Sequence[str], log: Path) -> Child:
         for stream in (1, 2):
             os.dup2(handle, stream)
         status = _run(words)
+    except BaseException:
+        traceback.print_exc()
+        sys.stderr.flush()
     finally:
         # nothing of the parent's is to be cleaned up here
         os._exit(status)

@@ -12,9 +12,9 @@ from graphkd.compile.instructions import Schedule
 from graphkd.compile.passes import source_of
 from graphkd.inspect.changes.costs import cost_table
 from graphkd.inspect.changes.draw import changed_dataflow, changed_knowledge
-from graphkd.inspect.changes.parts import change_list, change_style, figure, sign_mark, signs
+from graphkd.inspect.changes.parts import change_list, change_style, sign_mark, signs
 from graphkd.inspect.changes.union import Union, union
-from graphkd.inspect.document import document, said
+from graphkd.inspect.document import document, figure, said
 
 
 def diff_page(one: Schedule, other: Schedule) -> str:

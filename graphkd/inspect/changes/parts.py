@@ -1,4 +1,4 @@
-"""What pages of changes are made of: a legend, lists of changes, figures."""
+"""What pages of changes are made of: a legend, lists of changes."""
 
 from __future__ import annotations
 
@@ -15,7 +15,6 @@ OPEN = 12
 
 _STYLE = """
 .reading { max-width: 1680px; }
-.reading figure svg { height: auto; max-width: max(100%, 1000px); }
 .reading .signs { display: flex; flex-wrap: wrap; gap: 4px 20px; margin: 12px 0; padding: 0; }
 .reading .signs li { display: flex; align-items: center; gap: 6px; list-style: none; }
 .reading .list { margin: 6px 0; padding: 0; font-size: .93em; }
@@ -51,11 +50,6 @@ def signs() -> str:
 def number_of(count: int, of: tuple[str, str]) -> str:
     """Write how many there are: `1 vertex`, `2 vertices`."""
     return f"{count} {of[count != 1]}"
-
-
-def figure(drawn: str) -> str:
-    """Put a drawing into a page."""
-    return f"<figure>{drawn}</figure>"
 
 
 def sign_mark(sign: Sign) -> str:

@@ -14,13 +14,12 @@ from graphkd.inspect.changes.parts import (
     VERTICES,
     change_list,
     change_style,
-    figure,
     number_of,
     signs,
 )
 from graphkd.inspect.changes.steps import EVERY, Step, does
 from graphkd.inspect.changes.union import halves, union
-from graphkd.inspect.document import document, said
+from graphkd.inspect.document import document, figure, said
 from graphkd.inspect.drawing.svg import drawing
 
 _STYLE = """
@@ -98,5 +97,5 @@ def _shown(step: Step, changes: Changes, *, paired: bool) -> Iterator[str]:
         return
     yield '<div class="pair">'
     for when, made in zip(("before", "after"), halves(step.before, step.after), strict=True):
-        yield f"<figure><figcaption>{when}</figcaption>{changed_dataflow(made)}</figure>"
+        yield figure(changed_dataflow(made), caption=when)
     yield "</div>"

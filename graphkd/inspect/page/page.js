@@ -303,6 +303,11 @@
       : [item.kind, item.title, part.dataset.tap];
     part.setAttribute("aria-label", words.filter(Boolean).join(" "));
   }
+  // two lines of a table hold what is short; the rest is seen by resting on it
+  byId("schedule").addEventListener("pointerover", ({ target }) => {
+    const cell = target.closest(".cell");
+    if (cell) cell.title = cell.scrollHeight > cell.clientHeight ? cell.textContent : "";
+  });
   const tabs = all("nav button");
   tabs.forEach((tab, at) => {
     tab.addEventListener("click", () => show(tab.dataset.view));

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator, Mapping
 from html import escape
 
@@ -24,8 +25,8 @@ from graphkd.inspect.fused import fused_lines
 from graphkd.inspect.page.lives import frees_of, held, lives, lives_drawing
 from graphkd.inspect.text import one_line
 
-BAR, SHORT = 70, 40
-"""Pixels of the bar of the largest cost; letters that surely fit into a cell."""
+BAR = 70
+"""Pixels of the bar of the largest cost."""
 _HEAD = {
     "": "",
     **dict.fromkeys(WORDS, ""),
@@ -157,7 +158,6 @@ def _amount(number: int) -> str:
 
 
 def _cell(text: str) -> str:
-    said = _said(text)
-    # two lines hold what is short
-    whole = f' title="{said}"' if len(said) > SHORT else ""
-    return f'<td><div class="cell"{whole}>{said}</div></td>' if said else "<td></td>"
+    # a long name goes on in the next line behind a sign, not within a word
+    said = re.sub(r"(?<=[a-z0-9][._/])(?=[a-z0-9])", "<wbr>", _said(text))
+    return f'<td><div class="cell">{said}</div></td>' if said else "<td></td>"

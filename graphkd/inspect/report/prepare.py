@@ -8,7 +8,7 @@ from html import escape
 from typing import Any
 
 from graphkd.blueprint.model import Ramp
-from graphkd.compile.instructions import Loss, PhasePlan, Schedule
+from graphkd.compile.instructions import Loss, PhasePlan, Schedule, loss_names
 from graphkd.component import name_of
 from graphkd.graph import flow_of, vertex, vertices
 from graphkd.inspect.drawing.arrangement import Spot, Wire
@@ -68,16 +68,6 @@ def prepared(schedule: Schedule, *, ramp_value: Callable[[Ramp, float], float]) 
     }
 
 
-def numbered(names: Iterable[str]) -> list[str]:
-    """Tell flows of the same name apart as records do: the second becomes `NAME#2`."""
-    seen: dict[str, int] = {}
-    found = []
-    for name in names:
-        seen[name] = seen.get(name, 0) + 1
-        found.append(name if seen[name] == 1 else f"{name}#{seen[name]}")
-    return found
-
-
 def _awake(plan: PhasePlan, ids: Mapping[str, str]) -> list[str]:
     """Name the vertices that take part in a phase, and the taps that are read of them."""
     taps = [f"{ids[each.name]} {one_line(t)}" for each in vertices(plan.graph) for t in each.taps]
@@ -86,7 +76,7 @@ def _awake(plan: PhasePlan, ids: Mapping[str, str]) -> list[str]:
 
 def _losses(plan: PhasePlan, ids: Mapping[str, str]) -> dict[str, str]:
     losses = [each for each in plan.instructions if isinstance(each, Loss)]
-    names = numbered(each.name for each in losses)
+    names = loss_names(plan)
     return {name: ids[each.node] for name, each in zip(names, losses, strict=True)}
 
 

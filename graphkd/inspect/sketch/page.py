@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 
 from graphkd.errors import Place
 from graphkd.graph import blueprint_of
-from graphkd.inspect.document import document, resource, said
+from graphkd.inspect.document import document, figure, resource, said
 from graphkd.inspect.sketch.make import Finding, Sketch
 from graphkd.inspect.sketch.marks import (
     dataflow_marked,
@@ -45,16 +44,9 @@ def _body(sketch: Sketch) -> Iterator[str]:
     yield f'<p class="notice"><b>This blueprint has {problems}.</b> {drawn}</p>'
     yield f'<section id="problems"><h2>Problems</h2><ol>{"".join(_items(sketch))}</ol></section>'
     if graph is not None:
-        yield _figure("knowledge", "Who teaches whom", knowledge_marked(sketch))
-        yield _figure("dataflow", "What is computed from what", dataflow_marked(sketch))
-
-
-def _figure(name: str, title: str, drawn: str) -> str:
-    """Show a drawing as wide as the page, unless it would be too small to read."""
-    found = re.search(r'width="(\d+)"', drawn)
-    assert found is not None
-    own = f'style="--own: {found[1]}px"'
-    return f'<h2>{title}</h2><figure id="{name}" {own}>{drawn}</figure>'
+        yield f"<h2>Who teaches whom</h2>{figure(knowledge_marked(sketch), name='knowledge')}"
+        dataflow = figure(dataflow_marked(sketch), name="dataflow")
+        yield f"<h2>What is computed from what</h2>{dataflow}"
 
 
 def _items(sketch: Sketch) -> Iterator[str]:

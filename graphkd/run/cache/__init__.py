@@ -1,6 +1,6 @@
 """Stores of what frozen nodes compute."""
 
-from graphkd.run.cache.operation import in_turn, keeping
+from graphkd.run.cache.operation import keeping
 from graphkd.run.cache.place import clear, found_stores, place
 from graphkd.run.cache.store import Store
 from graphkd.run.cache.stores import Stores, open_stores, stored_name
@@ -10,7 +10,6 @@ __all__ = [
     "Stores",
     "clear",
     "found_stores",
-    "in_turn",
     "keeping",
     "open_stores",
     "place",

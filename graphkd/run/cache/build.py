@@ -9,10 +9,10 @@ import attrs
 
 from graphkd.compile.instructions import Cached, Convert, PhasePlan, Schedule
 from graphkd.graph import above
+from graphkd.run.budget import Budget
 from graphkd.run.cache.stores import open_stores, rows_of
 from graphkd.run.executor import PhaseModule
 from graphkd.run.folder import seeds_of
-from graphkd.run.loop import Budget
 from graphkd.run.moving import moved
 from graphkd.run.progress import Progress
 from graphkd.run.session import Session, start_session

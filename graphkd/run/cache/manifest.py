@@ -27,14 +27,14 @@ def read_manifest(folder: Path) -> Content:
         BlueprintError: it is not what was written.
     """
     path = folder / MANIFEST
+    content: Content | None
     try:
-        content: Content = json.loads(path.read_text(encoding="utf-8"))
-        whole = key_of(content) == folder.name
+        content = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         return {}
-    except (ValueError, TypeError):
-        whole = False
-    if not whole:
+    except ValueError:
+        content = None
+    if content is None or key_of(content) != folder.name:
         text = f"{path}: the manifest of the cache is damaged; remove the folder {folder}"
         raise mistake(f"{text}, and its values are computed anew")
     return content

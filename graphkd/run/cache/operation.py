@@ -2,27 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from typing import Any
+from collections.abc import Sequence
 
 import torch
 from torch import Tensor
 
 from graphkd.errors import mistake
+from graphkd.run.blocks import Operation, Values, in_turn
 from graphkd.run.cache.store import Store
-
-Values = list[Any]
-Operation = Callable[[Values], None]
-
-
-def in_turn(body: Sequence[Operation]) -> Operation:
-    """Run operations one after another."""
-
-    def run(values: Values) -> None:
-        for operation in body:
-            operation(values)
-
-    return run
 
 
 def keeping(

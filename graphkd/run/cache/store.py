@@ -21,6 +21,8 @@ from graphkd.run.cache.manifest import Content, read_manifest, write_manifest
 from graphkd.run.cache.place import VARIABLE
 
 Numbers = np.ndarray[Any, Any]
+# the last one: somebody cleared the cache meanwhile
+_TOLD = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.ENOENT)
 SHARD_BYTES = 1 << 26
 """A shard has about so many bytes."""
 
@@ -179,7 +181,7 @@ class Store:
         try:
             yield
         except OSError as error:
-            if error.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES):
+            if error.errno not in _TOLD:
                 raise
             text = f"{self.folder}: cannot be written: {os.strerror(error.errno)}"
             raise mistake(f"{text}; make room, or set {VARIABLE} to another folder") from error

@@ -1,0 +1,102 @@
+"""Images that cannot be read: told, replaced in a training batch, or left out of an evaluation."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Any, Literal
+
+import attrs
+import torch
+from torch import Tensor
+
+from graphkd.component import Samples
+from graphkd.errors import ComponentError
+
+Policy = Literal["stop", "replace", "drop"]
+
+MESSAGES = "unreadable"
+"""What batches call the messages of images that could not be read; absent where all could."""
+
+
+class DataError(ComponentError):
+    """Data failed while a run was reading it."""
+
+
+@attrs.frozen
+class Readable:
+    """What could be read of a batch.
+
+    Attributes:
+        images: "b c h w".
+        rows: for each, which of the asked samples it is.
+        messages: of those that could not be read.
+    """
+
+    images: Tensor
+    rows: list[int]
+    messages: list[str]
+
+
+def read_each(samples: Samples, indices: Sequence[int], *, policy: Policy) -> Readable:
+    """Read a batch image by image.
+
+    Args:
+        samples: what is read.
+        indices: places in it.
+        policy: `replace` puts the next readable image of the batch in the place of one that cannot
+            be read, with its label and index; the other two leave it out.
+    """
+    found: dict[int, Tensor] = {}
+    messages = []
+    for row, index in enumerate(indices):
+        try:
+            found[row] = samples[index]
+        except ComponentError as error:
+            messages.append(str(error))
+    rows = list(found)
+    if policy == "replace" and found:
+        count = len(indices)
+        rows = [_next(found, row, count) for row in range(count)]
+    images = torch.stack([found[row] for row in rows]) if rows else torch.empty(0)
+    return Readable(images, rows, messages)
+
+
+def _next(found: dict[int, Tensor], row: int, count: int) -> int:
+    return next(each % count for each in range(row, row + count) if each % count in found)
+
+
+def checked(
+    batches: Iterator[dict[str, Any]], *, policy: Policy, seen: dict[str, None]
+) -> Iterator[dict[str, Tensor]]:
+    """Go through batches, and tell of images that could not be read.
+
+    Args:
+        batches: as a reader makes them.
+        policy: what it did.
+        seen: gets the message of each image, once.
+
+    Raises:
+        DataError: an image could not be read, and that is not allowed; no image of a training batch
+            could; or a process that reads has died.
+    """
+    while True:
+        try:
+            batch = next(batches)
+        except StopIteration:
+            return
+        except RuntimeError as error:
+            # torch says no more than this
+            if "DataLoader worker" not in str(error):
+                raise
+            reason = str(error).splitlines()[0].rstrip(". ")
+            text = f"a process that reads data ended: {reason}; often memory ran out"
+            raise DataError(f"{text}; lower data.workers or data.batch_size") from error
+        messages = batch.pop(MESSAGES, ())
+        seen.update(dict.fromkeys(messages))
+        if messages and policy == "stop":
+            raise DataError(f"{messages[0]}; mend it, or write data.unreadable: skip")
+        if messages and not len(batch["index"]):
+            if policy == "replace":
+                raise DataError(f"no image of a batch can be read: {messages[0]}")
+            continue
+        yield batch

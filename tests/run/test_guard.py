@@ -1,0 +1,138 @@
+"""Losses that are no numbers, or explode: named, before they reach a weight."""
+
+import json
+import math
+from typing import ClassVar
+
+import attrs
+import pytest
+import torch
+
+from graphkd.component import Port, component
+from graphkd.errors import BlueprintError
+from graphkd.run import train
+from graphkd.run.again import open_run
+from graphkd.run.guard import EXPLODED, IN_A_ROW, Broken, Guard
+from graphkd.run.record import read_metrics
+from tests.run.small import HEAD, begin, small, stepper
+
+CALLS: list[int] = []
+
+
+@component("loss", "breaks_for_tests")
+@attrs.frozen
+class Breaks:
+    """Mean of the squared logits, times a factor in some calls.
+
+    Attributes:
+        first: number of the first such call.
+        last: number of the last.
+        factor: what the loss is multiplied with then; 0 is NaN.
+    """
+
+    ports: ClassVar = (Port("student", "b c"), Port("label", "b", index="c"))
+    first: int = 3
+    last: int = 3
+    factor: float = 0.0
+
+    def __call__(self, student, label):
+        """Count the calls."""
+        if student.device.type != "meta":
+            CALLS.append(0)
+        now = self.first <= len(CALLS) <= self.last
+        return student.square().mean() * ((self.factor or math.nan) if now else 1.0)
+
+
+@pytest.fixture(autouse=True)
+def no_calls():
+    CALLS.clear()
+
+
+def blueprint(folder, settings="", recipe=""):
+    text = (
+        HEAD.replace("log_every: 2", f"log_every: 1{recipe}")
+        + "nodes: {student: {type: student, model: tiny}}\n"
+        + "flows:\n  - {from: data.label, to: student.logits, loss: cross_entropy}\n"
+        + "  - {from: data.label, to: student.logits, name: bad, "
+        + f"loss: breaks_for_tests{settings}}}\n"
+    )
+    return small(folder, text=text)
+
+
+def test_a_loss_that_is_no_number_stops_the_run_and_is_named(tmp_path):
+    with pytest.raises(BlueprintError) as error:
+        train(blueprint(tmp_path), out=tmp_path / "run")
+    said = str(error.value)
+    assert "phase 'train', epoch 1, step 2: loss of bad is nan" in said
+    assert "train.lr" in said and "train.nonfinite: skip" in said
+    found = json.loads((tmp_path / "run" / "broken.json").read_text())
+    assert found["broken"] == ["bad"] and found["step"] == 2
+    assert found["losses"]["bad"] == "nan" and found["losses"].keys() > {"bad"}
+    # the samples of the last, smaller batch of the epoch
+    assert len(found["samples"]) == 1 and len(set(found["samples"][0])) == 8
+    assert "nan" not in (tmp_path / "run" / "metrics.jsonl").read_text().lower()
+
+
+def test_no_weight_is_touched_by_a_step_that_stops():
+    session = begin(STEP)
+    step = stepper(session)
+    batch = {"image": torch.rand(4, 3, 8, 8), "label": torch.arange(4), "index": torch.arange(4)}
+    step.run([batch])
+    before = [each.clone() for each in session.parts["student"].parameters()]
+    with pytest.raises(Broken):
+        step.run([batch])
+    now = session.parts["student"].parameters()
+    assert all(torch.equal(a, b) for a, b in zip(before, now, strict=True))
+
+
+STEP = (
+    HEAD
+    + "nodes: {student: {type: student, model: tiny}}\n"
+    + "flows: [{from: data.label, to: student.logits, "
+    + "loss: breaks_for_tests, first: 2, last: 2}]\n"
+)
+
+
+def test_a_step_can_be_left_out(tmp_path):
+    skipping = blueprint(tmp_path, recipe=", nonfinite: skip")
+    folder = train(skipping, out=tmp_path / "run").folder
+    records = read_metrics(folder)
+    losses = [float(each["loss/bad"]) for each in records if "loss/bad" in each]
+    assert [math.isfinite(each) for each in losses] == [True, True, False, True, True, True]
+    weights = open_run(folder).parts["student"].state_dict().values()
+    assert all(each.isfinite().all() for each in weights)
+
+
+def test_not_every_step_can_be_left_out(tmp_path):
+    always = blueprint(tmp_path, ", first: 1, last: 99", ", nonfinite: skip")
+    always = attrs.evolve(always, train=attrs.evolve(always.train, epochs=9))
+    with pytest.raises(BlueprintError, match=f"in {IN_A_ROW + 1} steps one after the other"):
+        train(always, out=tmp_path / "run")
+
+
+def test_it_can_be_switched_off(tmp_path):
+    folder = train(blueprint(tmp_path, recipe=", nonfinite: ignore"), out=tmp_path / "run").folder
+    assert "nan" in (folder / "metrics.jsonl").read_text().lower()
+
+
+def test_a_loss_that_explodes_stops_the_run(tmp_path):
+    with pytest.raises(BlueprintError, match=r"loss of bad is [\d.e+]+, and was"):
+        train(blueprint(tmp_path, f", factor: {1e9}"), out=tmp_path / "run")
+
+
+def test_what_starts_low_or_grows_slowly_is_no_explosion():
+    guard = Guard(["a"], policy="stop", device=torch.device("cpu"))
+    for value in (1e-9, 0.5, EXPLODED * 0.9, math.inf, 1.0):
+        guard.check({"a": value})
+    with pytest.raises(Broken):
+        guard.check({"a": EXPLODED * 1.1})
+
+
+def test_a_gpu_is_asked_when_losses_are_recorded():
+    guard = Guard(["a", "b"], policy="stop", device=torch.device("cpu"))
+    # as on a device where looking makes the host wait
+    guard._waits = True
+    assert guard.passes([torch.tensor(1.0), torch.tensor(math.inf)])
+    assert guard.passes([torch.tensor(1.0), None])
+    with pytest.raises(Broken, match="loss of b is not finite"):
+        guard.check({"a": 1.0})
