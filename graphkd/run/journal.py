@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
 import torch
 
 from graphkd.inspect import write_report
+from graphkd.inspect.text import one_line
 from graphkd.run.evaluate import Evaluation
 from graphkd.run.record import Recorder, write_classes
 from graphkd.run.speed import Speed
 
+UNREADABLE = "unreadable.txt"
 SECONDS_BETWEEN = 5.0
 """The page is written anew at most so often."""
 
@@ -72,6 +74,15 @@ class Journal:
         """Write down what the finished run measured."""
         self.recorder.write(step, phase="test", **values)
         self._classes(step, found, split="test")
+
+    def unreadable(self, messages: Iterable[str]) -> int:
+        """Write down which images could not be read; say how many were not known before."""
+        path = self.folder / UNREADABLE
+        known = path.read_text(encoding="utf-8").splitlines() if path.exists() else []
+        new = [each for each in map(one_line, messages) if each not in known]
+        if new:
+            path.write_text("".join(f"{each}\n" for each in (*known, *new)), encoding="utf-8")
+        return len(new)
 
     def close(self) -> None:
         """Finish the files, and write the page for the last time."""

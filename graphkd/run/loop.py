@@ -10,11 +10,12 @@ import attrs
 import torch
 
 from graphkd.compile.instructions import PhasePlan
+from graphkd.inspect.amount import counted
 from graphkd.run.budget import Budget
 from graphkd.run.cache import open_stores
 from graphkd.run.data import Batches
 from graphkd.run.executor import PhaseModule
-from graphkd.run.journal import Journal
+from graphkd.run.journal import UNREADABLE, Journal
 from graphkd.run.moving import moved
 from graphkd.run.optim import make_optimizer, make_scheduler
 from graphkd.run.portions import Portion
@@ -118,6 +119,7 @@ class Loop:
                     advance()
                     self._agree()
                     self._leave_if_asked()
+            self._tell_unreadable(source.batches)
             for part in fitted:
                 part.finish()
         finally:
@@ -185,6 +187,7 @@ class Loop:
         with self.progress.phase(plan.name, budget.steps, done=session.phase_step) as advance:
             while session.epoch < budget.epochs:
                 self._epoch(source, budget, step, advance)
+                self._tell_unreadable(source.batches)
                 validating = budget.validates(session.epoch)
                 if validating:
                     self._validate(step)
@@ -277,8 +280,16 @@ class Loop:
             self.journal.validated(
                 session.step, plan.name, session.epoch, whole=found.whole, values=found.values
             )
+        self._tell_unreadable(self._validation)
         self.progress.say(plan.name, session.epoch, found.scores)
         step.module.train()
+
+    def _tell_unreadable(self, batches: Batches) -> None:
+        if self.journal and (new := self.journal.unreadable(batches.unreadable)):
+            self.progress.warn(
+                f"{counted(new, 'image')} could not be read and were left out; "
+                f"{self.journal.folder / UNREADABLE} names them"
+            )
 
     def _save(self) -> None:
         take_statistics(self.world, moving_modules(self.session))

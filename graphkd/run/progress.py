@@ -50,6 +50,11 @@ class Progress:
             task = bar.add_task(f"{self.title}{name}", total=total, completed=done)
             yield lambda: bar.advance(task)
 
+    def warn(self, text: str) -> None:
+        """Tell something that a user should know of."""
+        if self.console is not None:
+            self.console.print(f"{self.title}{text}", markup=False, soft_wrap=True)
+
     def say(self, phase: str, epoch: int, scores: Mapping[str, float]) -> None:
         """Tell the validation accuracies after an epoch, counted from 0."""
         if self.console is None or not scores:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import os
 from pathlib import Path
 from typing import Any
 
@@ -121,7 +122,11 @@ def _numbers(report: dict[str, Any]) -> dict[str, float]:
 def write_json(path: Path, value: Any) -> None:
     """Write a JSON file, whole or not at all."""
     draft = path.with_suffix(".tmp")
-    draft.write_text(json.dumps(plain(value), indent=2) + "\n", encoding="utf-8")
+    with draft.open("w", encoding="utf-8") as stream:
+        stream.write(json.dumps(plain(value), indent=2) + "\n")
+        stream.flush()
+        # without it the name may be on the disk before what it stands for
+        os.fsync(stream.fileno())
     draft.replace(path)
 
 

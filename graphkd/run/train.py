@@ -208,7 +208,7 @@ def _run_one(
         loop = Loop(session, ready.opened, None, None, progress, seed, world=world)
         with told(session, None), _stopping(loop):
             loop.run(state)
-        return _finish(session, ready.opened, folder, world)
+        return _finish(session, ready.opened, folder, world=world)
     journal = Journal(
         folder,
         session.device,
@@ -222,7 +222,7 @@ def _run_one(
     try:
         with told(session, folder), _stopping(loop), closing(writer):
             loop.run(state)
-        found = _finish(session, ready.opened, folder, world)
+        found = _finish(session, ready.opened, folder, journal=journal, world=world)
         journal.tested(session.step, found, _flat(found))
         write_results(folder, found)
     finally:
@@ -230,12 +230,16 @@ def _run_one(
     return found
 
 
-def _finish(session: Session, opened: Opened, folder: Path, world: World) -> Evaluation:
+def _finish(
+    session: Session, opened: Opened, folder: Path, *, world: World, journal: Journal | None = None
+) -> Evaluation:
     """Take the best weights, test everything once, and write the student."""
     schedule, parts, device = session.schedule, session.parts, session.device
     session.take_best()
     batches = evaluation_batches(opened.parts.test, schedule.blueprint.data, world=world)
     found = evaluate(schedule, parts, batches, device=device, world=world)
+    if journal:
+        journal.unreadable(batches.unreadable)
     if world.first:
         validation = evaluation_batches(opened.parts.validation, schedule.blueprint.data)
         check_folded(schedule, parts, validation, device=device)
