@@ -50,6 +50,7 @@ class Guard:
         policy: what to do when a loss is not finite: `stop`, `skip` the step, or `ignore`.
         names: of the losses, in the order of the schedule.
         skipped: steps that were left out.
+        waits: whether it looks only when losses are recorded.
     """
 
     def __init__(self, names: Sequence[str], *, policy: Policy, device: torch.device) -> None:
@@ -57,7 +58,7 @@ class Guard:
         self.names = list(names)
         self.skipped = 0
         self._in_a_row = 0
-        self._waits = device.type == "cuda" and policy == "stop"
+        self.waits = device.type == "cuda" and policy == "stop"
         self._flags = torch.zeros(len(self.names), dtype=torch.bool, device=device)
         self._lowest: dict[str, float] = {}
 
@@ -73,7 +74,7 @@ class Guard:
         """
         if self.policy == "ignore":
             return True
-        if self._waits:
+        if self.waits:
             self._gather(losses)
             return True
         broken = [n for n, each in enumerate(losses) if each is not None and not _finite(each)]
@@ -88,10 +89,9 @@ class Guard:
         raise self._broken(broken, dict(zip(self.names, numbers, strict=True)), batches)
 
     def _gather(self, losses: Sequence[Tensor | None]) -> None:
-        awake = [(n, each) for n, each in enumerate(losses) if each is not None]
-        if awake:
-            finite = torch.stack([each.float() for _, each in awake]).isfinite()
-            self._flags[[n for n, _ in awake]] |= ~finite
+        for n, each in enumerate(losses):
+            if each is not None:
+                self._flags[n].logical_or_(~each.isfinite())
 
     def check(self, values: Mapping[str, float]) -> None:
         """Look at what a GPU has gathered, and whether a loss has exploded.
@@ -105,7 +105,7 @@ class Guard:
         if self.policy == "ignore":
             return
         known = {name: values.get(name) for name in self.names}
-        if self._waits and (gathered := self._flags.nonzero().flatten().tolist()):
+        if self.waits and (gathered := self._flags.nonzero().flatten().tolist()):
             raise self._broken(gathered, known)
         for name, value in values.items():
             lowest = self._lowest.get(name, math.inf)

@@ -131,7 +131,7 @@ def test_what_starts_low_or_grows_slowly_is_no_explosion():
 def test_a_gpu_is_asked_when_losses_are_recorded():
     guard = Guard(["a", "b"], policy="stop", device=torch.device("cpu"))
     # as on a device where looking makes the host wait
-    guard._waits = True
+    guard.waits = True
     assert guard.passes([torch.tensor(1.0), torch.tensor(math.inf)])
     assert guard.passes([torch.tensor(1.0), None])
     with pytest.raises(Broken, match="loss of b is not finite"):
