@@ -348,7 +348,12 @@ def test_a_diverged_run_writes_valid_json(tmp_path):
     def refuse(constant):
         raise AssertionError(constant)
 
-    words = ("train.lr=1e30", "train.optimizer=momentum", "train.schedule=constant")
+    words = (
+        "train.lr=1e30",
+        "train.nonfinite=ignore",
+        "train.optimizer=momentum",
+        "train.schedule=constant",
+    )
     train(small(tmp_path, *words, text=ONE), out=tmp_path / "run")
     lines = (tmp_path / "run" / "metrics.jsonl").read_text().splitlines()
     records = [json.loads(line, parse_constant=refuse) for line in lines]

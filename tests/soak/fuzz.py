@@ -8,6 +8,7 @@ counts what happened, and ends with 1 at the first traceback, hang or attempt to
 from __future__ import annotations
 
 import argparse
+import platform
 import random
 import signal
 import sys
@@ -16,7 +17,11 @@ import traceback
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
+
+import torch
 
 from graphkd.blueprint import load, loads, shipped
 from graphkd.blueprint.read import read_text
@@ -25,6 +30,14 @@ from graphkd.compile import compile_blueprint
 from graphkd.component import KINDS, names
 from graphkd.errors import BlueprintError
 
+PAGE = """\
+# Mutated blueprints
+
+Blueprints whose text or structure was changed at random, most of them a small one of many parts,
+the others those that come with graphkd, were loaded and compiled. Each is either fine or told to be
+wrong (`told`) with place and message; a traceback, more than 5 seconds, or an attempt to start a
+program or to connect would be counted by its own name. `make soak` does it again.
+"""
 LIMIT = 5.0
 """Seconds of the processor after which a case hangs."""
 
@@ -202,6 +215,7 @@ def main() -> int:
     parser.add_argument("--cases", type=int, default=100_000)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--keep-going", action="store_true")
+    parser.add_argument("--out", type=Path)
     given = parser.parse_args()
     known, found, slowest = texts(), Counter[str](), 0.0
     for seed in range(given.seed, given.seed + given.cases):
@@ -215,7 +229,13 @@ def main() -> int:
             if not given.keep_going:
                 return 1
         slowest = max(slowest, time.process_time() - start)
-    print(f"{given.cases} cases from {given.seed}: {dict(found)}; slowest {slowest:.2f} s")
+    said = ", ".join(f"{count} {name}" for name, count in found.most_common())
+    line = f"{given.cases} cases from seed {given.seed} on: {said}; slowest {slowest:.2f} s of CPU"
+    print(line)
+    if given.out:
+        versions = f"Python {platform.python_version()}, PyTorch {torch.__version__}"
+        date = f"{datetime.now(UTC):%Y-%m-%d}"
+        given.out.write_text(f"{PAGE}\n{date}, {versions}: {line}.\n", encoding="utf-8")
     return 0 if set(found) <= {"fine", "told"} else 1
 
 
