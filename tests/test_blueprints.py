@@ -7,6 +7,7 @@ import pytest
 
 from graphkd.blueprint import load, shipped
 from graphkd.compile import compile_blueprint
+from graphkd.inspect import knowledge_svg, svg
 from graphkd.run import train
 
 CHANCE = 0.1
@@ -50,18 +51,27 @@ def test_is_in_the_gallery(name):
     assert (docs / "gallery" / f"{name}.svg").exists()
 
 
-def shortened(blueprint):
-    """Half of the training, one seed."""
+@pytest.mark.parametrize("name", ["quickstart", "tcs"])
+def test_the_gallery_shows_what_is_drawn_now(name):
+    folder = Path(__file__).parent.parent / "docs" / "gallery"
+    graph = compile_blueprint(load(name)).graph
+    for ending, draw in ((".svg", svg), (".knowledge.svg", knowledge_svg)):
+        stored = (folder / f"{name}{ending}").read_text(encoding="utf-8")
+        assert stored == draw(graph) + "\n", "run: make gallery"
 
-    def half(recipe):
+
+def shortened(blueprint):
+    """A third of the training, one seed."""
+
+    def third(recipe):
         return {
-            key: max(1, value // 2) if key in ("epochs", "steps") else value
+            key: max(1, value // 3) if key in ("epochs", "steps") else value
             for key, value in recipe.items()
         }
 
-    phases = [attrs.evolve(phase, recipe=half(phase.recipe)) for phase in blueprint.phases]
+    phases = [attrs.evolve(phase, recipe=third(phase.recipe)) for phase in blueprint.phases]
     recipe = attrs.evolve(
-        blueprint.train, epochs=max(1, blueprint.train.epochs // 2), seeds=(), seed=0
+        blueprint.train, epochs=max(1, blueprint.train.epochs // 3), seeds=(), seed=0
     )
     return attrs.evolve(blueprint, phases=phases, train=recipe)
 

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from graphkd.component import ImageSpec
+from graphkd.components.models.blocks import blocks_of
 from graphkd.components.models.plain_model import plain_model
 from graphkd.components.models.tail import cannot_run
 from graphkd.components.models.watch import Place, Watch
@@ -102,6 +103,21 @@ class TapNetwork(nn.Module, ABC):
                 running statistics unmoved.
         """
         return Reader(self, self.reading(taps, stop=stop))
+
+    def blocks(self, taps: Sequence[str]) -> list[nn.Module]:
+        """Give the modules of the model that may be sharded one by one while these taps are read.
+
+        Each runs as a whole or not at all.
+        """
+        reading = self.reading(taps, stop=False)
+        watch: Watch | None = getattr(reading, "watch", None)
+        reading.close()
+        places = () if watch is None else watch.places
+        # what a module takes is there before its blocks run, so it counts as inside of it
+        read = [
+            f"{each.path}.{each.side}" if each.side == "input" else each.path for each in places
+        ]
+        return blocks_of(self.model, apart_from=read)
 
     def tail(self, stage: str) -> Tail:
         """Give what runs from the beginning of a stage on, made of this model's own modules.

@@ -125,6 +125,14 @@ class Node:
         seed: seed of its initial weights; empty: derived from the run's seed and the node's name.
         cache: compute its outputs once for each training image in phases where it is frozen, and
             read them afterwards; true, or how they are kept.
+        precision: hold the weights of a model that never learns in this element type and compute
+            with it; what others read is float32. Empty: as the recipe says.
+        device: where a model that never learns is: cpu, cuda or cuda:N. What it reads is copied
+            there, and what it makes back. Empty: where the run is.
+        compile: run this model's forward alone through torch.compile.
+        checkpoint: keep nothing of this model's forward while it learns, and compute it again in
+            the backward: less memory, more time.
+        shard: of several processes, let each hold a part of its weights; see docs/distributed.md.
     """
 
     component: Any = attrs.field(metadata={"kinds": NODE_KINDS, "key": "type"})
@@ -137,6 +145,11 @@ class Node:
     ema: float = attrs.field(default=0.0, validator=[ge(0.0), lt(1.0)])
     seed: int | None = attrs.field(default=None, validator=optional(ge(0)))
     cache: bool | Cache = False
+    precision: Literal["bfloat16"] | None = None
+    device: str = ""
+    compile: bool = False
+    checkpoint: bool = False
+    shard: bool = False
 
     @property
     def caching(self) -> Cache | None:

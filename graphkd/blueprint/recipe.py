@@ -35,6 +35,7 @@ class Train:
         precision: element type of the forwards, by autocast.
         device: auto, cpu, cuda or cuda:N.
         compile: run the phase's forward through torch.compile.
+        streams: on a GPU, run frozen forwards on a stream of their own, beside the learner's.
         channels_last: keep images and convolutions in channels-last order.
         sync_batchnorm: take the statistics of batch norm from the samples of all processes, on
             GPUs; otherwise each process has its own, and those of the first are kept.
@@ -64,6 +65,7 @@ class Train:
     precision: Literal["float32", "bfloat16", "float16"] = "float32"
     device: str = "auto"
     compile: bool = False
+    streams: bool = False
     channels_last: bool = False
     sync_batchnorm: bool = False
     nonfinite: Literal["stop", "skip", "ignore"] = "stop"
@@ -87,7 +89,7 @@ RUN_WIDE = (
 """Fields of the recipe that a phase cannot change."""
 
 RECIPE_CHANGES = tuple(each.name for each in attrs.fields(Train) if each.name not in RUN_WIDE)
-_DATA_WIDE = ("dataset", "validation")
+_DATA_WIDE = ("dataset", "validation", "unreadable")
 DATA_CHANGES = tuple(each.name for each in attrs.fields(Data) if each.name not in _DATA_WIDE)
 """Fields that a phase can change, of the recipe and of the data settings."""
 

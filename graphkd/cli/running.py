@@ -37,6 +37,10 @@ Cases = Annotated[
     list[str] | None,
     Parameter(name="--case", negative="", help="kernels: number of a case; all by default."),
 ]
+OnGpu = Annotated[
+    bool,
+    Parameter(name="--gpu", negative="", help="step: on a GPU, beside timm's task, and memory."),
+]
 Targets = Annotated[
     list[str] | None,
     Parameter(
@@ -176,6 +180,7 @@ def bench(
     /,
     *,
     repeats: Repeats = None,
+    gpu: OnGpu = False,
     case: Cases = None,
     target: Targets = None,
     out: Annotated[
@@ -186,11 +191,13 @@ def bench(
 ) -> None:
     """Measure against hand-written loops and other libraries."""
     settings = {"repeats": (repeats, "step"), "case": (case, "kernels")}
-    settings["target"] = (target, "machine-code")
+    settings |= {"target": (target, "machine-code"), "gpu": (gpu or None, "step")}
     for name, (value, owner) in settings.items():
         if value is not None and what != owner:
             raise mistake(f"bench {what} takes no --{name}; leave it out")
-    if what == "step":
+    if what == "step" and gpu:
+        _bench_gpu(repeats or 9, out, force=force, as_json=as_json)
+    elif what == "step":
         _bench_step(repeats or 9, out, force=force, as_json=as_json)
     elif what == "kernels":
         _bench_kernels(case or [], out, force=force, as_json=as_json)
@@ -200,6 +207,16 @@ def bench(
 
 def _bench_step(repeats: int, out: Path | None, *, force: bool, as_json: bool) -> None:
     from graphkd.bench.step import measure_all, page, table
+
+    found = measure_all(repeats=repeats)
+    if as_json:
+        print_json([row.as_dict() for row in found])
+    else:
+        write_or_print(table(found) if out is None else page(found), out, force=force)
+
+
+def _bench_gpu(repeats: int, out: Path | None, *, force: bool, as_json: bool) -> None:
+    from graphkd.bench.gpu import measure_all, page, table
 
     found = measure_all(repeats=repeats)
     if as_json:

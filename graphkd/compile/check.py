@@ -21,6 +21,8 @@ RULES = (
     rules.mixing,
     rules.labels,
     rules.refused_caches,
+    rules.misplaced,
+    rules.refused_shards,
 )
 
 

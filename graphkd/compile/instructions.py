@@ -8,7 +8,7 @@ import attrs
 
 from graphkd.blueprint.model import Blueprint, Cache, Data, Flow, Phase, Ramp, Train
 from graphkd.component import ImageSpec
-from graphkd.graph import Graph
+from graphkd.graph import Graph, Placement
 
 
 @attrs.frozen
@@ -57,6 +57,7 @@ class Forward:
         makes: names of the values, in the order of `taps`.
         gradient: whether a graph is recorded.
         stops: whether it ends behind the deepest tap.
+        placement: how and where it runs.
         frees: values that nobody reads any more.
     """
 
@@ -67,6 +68,22 @@ class Forward:
     makes: tuple[str, ...]
     gradient: bool
     stops: bool = False
+    placement: Placement = attrs.field(factory=Placement)
+    frees: tuple[str, ...] = ()
+
+
+@attrs.frozen
+class Wait:
+    """Wait for a forward on the side stream, whose values are read next.
+
+    Attributes:
+        node: whose forward.
+        reads: its values.
+        frees: values that nobody reads any more.
+    """
+
+    node: str
+    reads: tuple[Read, ...]
     frees: tuple[str, ...] = ()
 
 
@@ -240,6 +257,7 @@ class Record:
 Instruction = (
     Convert
     | Forward
+    | Wait
     | Cached
     | Loss
     | Fused
@@ -309,6 +327,18 @@ def loss_names(plan: PhasePlan) -> list[str]:
         f"{name}#{names[:index].count(name) + 1}" if name in names[:index] else name
         for index, name in enumerate(names)
     ]
+
+
+def forward_in(each: Instruction) -> Forward | None:
+    """Return the forward that an instruction runs or stands in for."""
+    if isinstance(each, Cached):
+        return each.forward
+    return each if isinstance(each, Forward) else None
+
+
+def forwards_of(plan: PhasePlan) -> list[Forward]:
+    """Return the forwards of a phase, those of what is cached too."""
+    return [found for each in plan.instructions if (found := forward_in(each))]
 
 
 def flows_of(plan: PhasePlan) -> list[Flow]:

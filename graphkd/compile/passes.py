@@ -16,6 +16,7 @@ from graphkd.compile.fuse import fuse
 from graphkd.compile.infer import infer
 from graphkd.compile.instructions import PhasePlan, Schedule
 from graphkd.compile.phases import EVALUATE, delivered, phases_of
+from graphkd.compile.place import place
 from graphkd.compile.prune import prune
 from graphkd.compile.resolve import resolve
 from graphkd.compile.schedule import schedule
@@ -62,6 +63,8 @@ PASSES = (
     Pass(fuse, scope="phase", optional=True),
     # after share: a conversion that others read too must run in any case
     Pass(cache, scope="phase", optional=True),
+    # last: what runs is known, and what it waits for
+    Pass(place, scope="phase", optional=True),
 )
 
 

@@ -27,6 +27,7 @@ from graphkd.compile.instructions import (
     Step,
     Update,
 )
+from graphkd.compile.place import with_waits
 from graphkd.component import fusion_of, ports_of
 from graphkd.graph import (
     Graph,
@@ -59,7 +60,7 @@ def schedule(graph: Graph) -> PhasePlan:
     last = {"loss", "probe"}
     names = in_order(graph, rank=lambda name: vertex(graph, name).kind in last)
     body = [made for name in names for made in _instructions(graph, vertex(graph, name))]
-    body = _with_groups(graph, body)
+    body = with_waits(_with_groups(graph, body))
     trained = _trained(graph)
     return PhasePlan(
         name=phase.name,
@@ -143,6 +144,7 @@ def _forward(graph: Graph, each: Vertex, reads: tuple[Read, ...]) -> Forward:
         makes=tuple(value_name(each.name, tap) for tap in taps),
         gradient=each.carries_gradient,
         stops=each.stops,
+        placement=each.placement,
     )
 
 

@@ -14,7 +14,6 @@ from graphkd.graph import (
     inputs_of,
     owner_of,
     vertex,
-    with_vertices,
 )
 
 
@@ -31,7 +30,7 @@ def share(graph: Graph) -> Graph:
     Returns:
         A copy in which the later of two equal vertices says `same_as`; its readers read the first.
     """
-    made = graph
+    made = graph.copy()
     first: dict[Hashable, str] = {}
     # what a vertex reads is merged before it, so that equal inputs have equal names
     for name in in_order(graph):
@@ -39,10 +38,10 @@ def share(graph: Graph) -> Graph:
         if key is None:
             continue
         if key in first:
-            made = _merged(made, first[key], name)
+            _merge(made, first[key], name)
         else:
             first[key] = name
-    return made if made is not graph else graph.copy()
+    return made
 
 
 def _identity(graph: Graph, name: str) -> Hashable | None:
@@ -61,12 +60,12 @@ def _identity(graph: Graph, name: str) -> Hashable | None:
     return None
 
 
-def _merged(graph: Graph, kept: str, gone: str) -> Graph:
-    """Return a copy in which those who read `gone` read `kept`."""
+def _merge(graph: Graph, kept: str, gone: str) -> None:
+    """Let those who read `gone` read `kept`."""
     one, other = vertex(graph, kept), vertex(graph, gone)
     computing = attrs.evolve(one, taps={**one.taps, **other.taps}, stops=one.stops and other.stops)
-    made = with_vertices(graph, [computing, attrs.evolve(other, same_as=kept, taps={})])
+    graph.nodes[kept]["vertex"] = computing
+    graph.nodes[gone]["vertex"] = attrs.evolve(other, same_as=kept, taps={})
     for target, edge in edges_out_of(graph, gone, "signal", "knowledge", "learner"):
-        cut(made, gone, target, edge)
-        made.add_edge(kept, target, edge=edge)
-    return made
+        cut(graph, gone, target, edge)
+        graph.add_edge(kept, target, edge=edge)

@@ -44,6 +44,25 @@ class Cost:
 
 
 @attrs.frozen
+class Placement:
+    """How and where a forward runs; by default as the recipe says.
+
+    Attributes:
+        precision: element type of its weights and of all that it computes; empty: the recipe's.
+        device: where its weights are; empty: where the run is.
+        compiled: it goes through torch.compile, by itself.
+        checkpointed: it is computed again in the backward, instead of being kept for it.
+        aside: on a GPU it runs on the side stream.
+    """
+
+    precision: str = ""
+    device: str = ""
+    compiled: bool = False
+    checkpointed: bool = False
+    aside: bool = False
+
+
+@attrs.frozen
 class Vertex:
     """A box of the graph.
 
@@ -66,6 +85,7 @@ class Vertex:
             by itself.
         unfused: of a loss, why it is computed by itself, as far as somebody asked.
         cached: its outputs are computed once for each sample, and read afterwards.
+        placement: how and where its forward runs.
     """
 
     name: str
@@ -85,6 +105,7 @@ class Vertex:
     fused_with: str = ""
     unfused: str = ""
     cached: bool = False
+    placement: Placement = attrs.field(factory=Placement)
 
 
 @attrs.frozen

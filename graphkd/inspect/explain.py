@@ -27,6 +27,7 @@ from graphkd.compile.instructions import (
     Schedule,
     Step,
     Update,
+    Wait,
 )
 from graphkd.component import name_of
 from graphkd.graph import Vertex, vertex
@@ -34,6 +35,8 @@ from graphkd.inspect.amount import counted
 from graphkd.inspect.amount import short as short
 from graphkd.inspect.cached import cached_data, cached_lines
 from graphkd.inspect.fused import fused_lines, unfused
+from graphkd.inspect.placed import WHERE, placed_lines, where
+from graphkd.inspect.sharded import sharded_lines
 from graphkd.inspect.text import one_line
 
 WORDS = ("instruction", "of", "reads", "makes")
@@ -56,7 +59,8 @@ def explain(schedule: Schedule) -> str:
         rows = rows_of(plan)
         console.print(phase_title(schedule, plan), soft_wrap=True)
         console.print(_table(rows))
-        for line in (*fused_lines(plan), *cached_lines(plan), total_line(plan, rows)):
+        told = (*fused_lines(plan), *cached_lines(plan), *placed_lines(plan), *sharded_lines(plan))
+        for line in (*told, total_line(plan, rows)):
             console.print(line, soft_wrap=True)
         console.print()
     return "\n".join(line.rstrip() for line in stream.getvalue().rstrip().splitlines())
@@ -79,12 +83,13 @@ def plan_data(schedule: Schedule) -> list[dict[str, Any]]:
 
 def _table(rows: list[Row]) -> Table:
     table = Table(box=None, pad_edge=False, header_style="")
-    for column in (*WORDS, *NUMBERS):
+    words = (*WORDS, WHERE) if any(row[WHERE] for row in rows) else WORDS
+    for column in (*words, *NUMBERS):
         right = column in NUMBERS
         table.add_column(column, justify="right" if right else "left", overflow="fold")
     for row in rows:
-        words = [Text(one_line(row[column])) for column in WORDS]
-        table.add_row(*words, *(short(row[column]) if row[column] else "" for column in NUMBERS))
+        cells = [Text(one_line(row[column])) for column in words]
+        table.add_row(*cells, *(short(row[column]) if row[column] else "" for column in NUMBERS))
     return table
 
 
@@ -107,7 +112,7 @@ def plan_title(plan: PhasePlan) -> str:
 
 
 def rows_of(plan: PhasePlan) -> list[Row]:
-    """Return a row for each instruction, with the keys `WORDS` and `NUMBERS`."""
+    """Return a row for each instruction, with the keys `WORDS`, `WHERE` and `NUMBERS`."""
     first = _first_calls(plan)
     rows = [_row(plan, each) for each in plan.instructions]
     for each, row in zip(plan.instructions, rows, strict=True):
@@ -126,6 +131,7 @@ def _first_calls(plan: PhasePlan) -> dict[str, str]:
 def _row(plan: PhasePlan, each: Instruction) -> Row:
     row: Row = {**dict.fromkeys(WORDS, ""), **dict.fromkeys(NUMBERS, 0)}
     row["instruction"] = type(each).__name__
+    row[WHERE] = where(each)
     match each:
         case Convert(image=image):
             makes = f"{each.makes[0]} b c={image.channels} h={image.height} w={image.width}"
@@ -149,7 +155,7 @@ def _row(plan: PhasePlan, each: Instruction) -> Row:
             members = " + ".join(one.node for one in each.members)
             row |= {"of": f"{each.fusion}: {members}", "reads": _distinct(each.reads)}
             row["makes"] = "in one launch"
-        case Measure() | Fit():
+        case Measure() | Fit() | Wait():
             row |= {"of": each.node, "reads": _reads(each.reads)}
         case Backward():
             into = f"into {', '.join(each.into)}" if each.into else ""

@@ -15,7 +15,8 @@ import attrs
 import torch
 
 from graphkd.errors import mistake
-from graphkd.run.manifest import HashedFile, verify, write_manifest
+from graphkd.run.manifest import HashedFile, entry_of, verify, write_manifest
+from graphkd.run.shards import SHARDS, put_back
 
 STATE = "state.pt"
 # a second one of the same step ends in .1; files ending in .pt are of earlier versions
@@ -46,7 +47,24 @@ class Loaded:
         ]
 
 
-def save(folder: Path, step: int, state: dict[str, Any], *, keep: int) -> Path:
+def open_draft(folder: Path, step: int) -> Path:
+    """Make the folder in which the files of a checkpoint gather, and remove what was given up.
+
+    Raises:
+        OSError: it cannot be made.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    for left in folder.glob(f"*{_DRAFT}"):
+        _remove(left)
+    path = _free(folder, step)
+    draft = path.with_name(path.name + _DRAFT)
+    draft.mkdir()
+    return draft
+
+
+def save(
+    folder: Path, step: int, state: dict[str, Any], *, keep: int, draft: Path | None = None
+) -> Path:
     """Write a checkpoint, then remove all but the newest of `keep` steps.
 
     Its files are written into a draft, hashed and flushed to the disk, the manifest last; then the
@@ -59,24 +77,23 @@ def save(folder: Path, step: int, state: dict[str, Any], *, keep: int) -> Path:
         step: optimizer steps since the run began.
         state: tensors and plain values.
         keep: how many stay, at least 1.
+        draft: from `open_draft`, with files that belong to the checkpoint; a new one by default.
 
     Raises:
         OSError: it cannot be written; the draft is removed.
     """
-    folder.mkdir(parents=True, exist_ok=True)
-    for left in folder.glob(f"*{_DRAFT}"):
-        _remove(left)
-    path = _free(folder, step)
-    draft = path.with_name(path.name + _DRAFT)
+    draft = draft or open_draft(folder, step)
+    path = draft.with_name(draft.name.removesuffix(_DRAFT))
     try:
-        draft.mkdir()
+        parts = {name: entry_of(draft / name) for name in _files(draft)}
         with HashedFile(draft / STATE) as stream:
             _write(state, stream)
-        write_manifest(draft, {STATE: stream.entry})
+        write_manifest(draft, {STATE: stream.entry, **parts})
     except BaseException:
         shutil.rmtree(draft, ignore_errors=True)
         raise
-    _flush_folder(draft)
+    for inner in (*(each for each in draft.iterdir() if each.is_dir()), draft):
+        _flush_folder(inner)
     draft.rename(path)
     _flush_folder(folder)
     others = [each for each in listed(folder) if _order(each)[0] != step]
@@ -87,6 +104,11 @@ def save(folder: Path, step: int, state: dict[str, Any], *, keep: int) -> Path:
         old.rename(going)
         _remove(going)
     return path
+
+
+def _files(folder: Path) -> list[str]:
+    found = (path for path in folder.rglob("*") if path.is_file())
+    return [path.relative_to(folder).as_posix() for path in found]
 
 
 def _write(state: dict[str, Any], stream: HashedFile) -> None:
@@ -188,7 +210,8 @@ def _load(path: Path) -> dict[str, Any]:
         file = path
         _check_archive(path)
     state: dict[str, Any] = torch.load(file, map_location="cpu", weights_only=True)
-    return state
+    shards = path / SHARDS
+    return put_back(state, shards) if shards.is_dir() else state
 
 
 def _check_archive(path: Path) -> None:

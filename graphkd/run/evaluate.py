@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import zip_longest
 from typing import Any
 
 import attrs
 import torch
 from torch import Tensor
+from torch.distributed.tensor import DTensor
 
 from graphkd.compile.instructions import Measure, Schedule
 from graphkd.compile.phases import alive_losses, knowledge_sources, learners, phases_of
@@ -16,6 +17,7 @@ from graphkd.graph import vertex
 from graphkd.run import metrics
 from graphkd.run.data import Batches
 from graphkd.run.executor import PhaseModule
+from graphkd.run.sharding import in_step
 from graphkd.run.together import first_does, gather
 from graphkd.run.world import ALONE, World
 
@@ -110,14 +112,25 @@ def _measure(
         names = {name: value for name, value in names.items() if name in set(only)}
         probes = []
     seen: list[_Seen] = []
-    for batch in batches.epoch(0):
+    for batch, counts in _turns(module, batches, world):
         moved = {key: value.to(device) for key, value in batch.items()}
         found = module.values(moved, [*dict.fromkeys(names.values()), *probes])
+        if not counts:
+            continue
         logits = {name: found[value].float().cpu() for name, value in names.items()}
         measured = {probe: float(found[probe]) for probe in probes}
         seen.append(_Seen(logits, measured, batch["label"]))
     every = gather(world, seen)
     return first_does(world, lambda: _evaluation(schedule, _in_order(every)))
+
+
+def _turns(
+    module: PhaseModule, batches: Batches, world: World
+) -> Iterator[tuple[Mapping[str, Tensor], bool]]:
+    """Give the batches of this process, and whether they count: see `in_step`."""
+    if any(isinstance(each, DTensor) for each in module.parameters()):
+        return in_step(batches.epoch(0), world)
+    return ((batch, True) for batch in batches.epoch(0))
 
 
 @attrs.frozen(eq=False)

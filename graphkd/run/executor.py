@@ -22,6 +22,7 @@ from graphkd.compile.instructions import (
     Measure,
     PhasePlan,
     Read,
+    Wait,
 )
 from graphkd.graph import describe_vertex, vertex
 from graphkd.run.blocks import Operation, Values, in_turn, together
@@ -29,7 +30,8 @@ from graphkd.run.cache import Store, keeping, stored_name
 from graphkd.run.images import converter
 from graphkd.run.launches import device_of, groups_of, launches_of, plain_factors
 from graphkd.run.outcome import Factors, Outcome
-from graphkd.run.used import used_nodes
+from graphkd.run.placed import SideStream, placed
+from graphkd.run.used import sharing_with, used_nodes
 
 Block = tuple[Operation, int | None]
 """Operations that run together, and the number of the loss that they make, of a launch its last."""
@@ -73,7 +75,8 @@ class PhaseModule(nn.Module):
             }
         )
         losses = [each.node for each in plan.instructions if isinstance(each, Loss)]
-        self._device = device_of(self.nodes)
+        self._device = device_of(plan, self.nodes)
+        self._side = SideStream()
         self._launches = launches_of(plan, parts, self._device)
         self._fused = {one.node for each, _ in self._launches for one in each.members}
         self.launches = [
@@ -196,6 +199,8 @@ class PhaseModule(nn.Module):
                 return self._call(converter(each.image), each.reads, each.makes[0])
             case Forward():
                 return self._read_taps(each, parts)
+            case Wait():
+                return self._side.waiting(each.node)
             case Cached():
                 return self._read_or_compute(each, parts)
             case Loss() if each.node not in self._fused:
@@ -214,11 +219,16 @@ class PhaseModule(nn.Module):
             return self._call(part, each.reads, each.makes[0])
         reader = part.reader(each.taps, stop=each.stops)
         self._readers.append(reader)
+        sharing = set(sharing_with(self.plan, each.module))
+        modules = [module for name, module in self.nodes.items() if name in sharing]
+        read = placed(reader, each.placement, modules=modules)
+        if each.placement.aside:
+            read = self._side.aside(each.node, read)
         arguments = self._arguments(each.reads)
         slots = [self._slot(name) for name in each.makes]
 
         def run(values: Values) -> None:
-            for slot, made in zip(slots, reader(*arguments(values)), strict=True):
+            for slot, made in zip(slots, read(*arguments(values)), strict=True):
                 values[slot] = made
 
         return run

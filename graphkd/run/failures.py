@@ -4,30 +4,29 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from shlex import quote
+from typing import Any
 
 import torch
 
 from graphkd.compile.instructions import Forward, PhasePlan
-from graphkd.errors import mistake
+from graphkd.errors import BlueprintError, mistake
 from graphkd.graph import vertex
 from graphkd.inspect.amount import short
+from graphkd.run.folder import FAILURE
 from graphkd.run.guard import Broken
 from graphkd.run.record import write_json
 from graphkd.run.session import Session
 from graphkd.run.unreadable import DataError
-
-BROKEN = "broken.json"
-"""What is known of the step whose losses broke."""
 
 _NO_MEMORY = re.compile(r"can't allocate memory|not enough memory|out of memory", re.IGNORECASE)
 
 
 @contextmanager
 def told(session: Session, folder: Path | None) -> Iterator[None]:
-    """Say what a user can do about a failure that a user can mend.
+    """Say what a user can do about a failure that a user can mend, and note any failure.
 
     Args:
         session: how far the run has come.
@@ -36,40 +35,56 @@ def told(session: Session, folder: Path | None) -> Iterator[None]:
     Raises:
         BlueprintError: data that cannot be read, losses that are not finite, too little memory.
     """
+    try:
+        try:
+            yield
+        except Exception as error:
+            made = _in_words(session, folder, error)
+            if made is None:
+                raise
+            raise made from error
+    except Exception as error:
+        if folder:
+            write_failure(folder, session, error)
+        raise
+
+
+def _in_words(session: Session, folder: Path | None, error: Exception) -> BlueprintError | None:
+    """Say what can be done; None where that is not known."""
     blueprint = session.schedule.blueprint
     again = f"; then go on with: graphkd resume {quote(str(folder))}" if folder else ""
-    try:
-        yield
-    except DataError as error:
-        place = blueprint.place("data", error.field or "dataset")
-        raise mistake(f"data: {error}{again}", place) from error
-    except Broken as error:
-        where = f"phase '{_plan(session).name}', epoch {session.epoch + 1}, step {session.step}"
-        more = ""
-        if folder:
-            write_broken(folder, session, error)
-            more = f"; {folder / BROKEN} has that step's losses and samples"
-        hint = "lower train.lr, clip gradients (train.clip_grad: 1.0) or warm up"
-        hint = f"{hint} (train.warmup_epochs), or leave such steps out (train.nonfinite: skip)"
-        raise mistake(f"{where}: {error}{more}; {hint}", blueprint.place("train")) from error
-    except (torch.OutOfMemoryError, RuntimeError, MemoryError) as error:
-        if not isinstance(error, MemoryError) and not _NO_MEMORY.search(str(error)):
-            raise
-        raise mistake(f"{_memory(session, error)}{again}", blueprint.place("train")) from error
+    match error:
+        case DataError():
+            place = blueprint.place("data", error.field or "dataset")
+            return mistake(f"data: {error}{again}", place)
+        case Broken():
+            where = f"phase '{_plan(session).name}', epoch {session.epoch + 1}, step {session.step}"
+            more = f"; {folder / FAILURE} has that step's losses and samples" if folder else ""
+            hint = "lower train.lr, clip gradients (train.clip_grad: 1.0) or warm up"
+            hint = f"{hint} (train.warmup_epochs), or leave such steps out (train.nonfinite: skip)"
+            return mistake(f"{where}: {error}{more}; {hint}", blueprint.place("train"))
+    if isinstance(error, MemoryError) or _NO_MEMORY.search(str(error)):
+        return mistake(f"{_memory(session, error)}{again}", blueprint.place("train"))
+    return None
 
 
-def write_broken(folder: Path, session: Session, error: Broken) -> None:
-    """Write down what is known of the step whose losses broke."""
-    content = {
+def write_failure(folder: Path, session: Session, error: Exception) -> None:
+    """Note why a run ended, and of losses that broke what is known of their step."""
+    reason = str(error).strip() or type(error).__name__
+    content: dict[str, Any] = {
         "step": session.step,
         "phase": _plan(session).name,
         "epoch": session.epoch,
-        "reason": str(error),
-        "broken": list(error.names),
-        "losses": error.values,
-        "samples": [list(each) for each in error.batches],
+        "reason": reason,
     }
-    write_json(folder / BROKEN, content)
+    if isinstance(error.__cause__, Broken):
+        broken = error.__cause__
+        content["broken"] = list(broken.names)
+        content["losses"] = broken.values
+        content["samples"] = [list(each) for each in broken.batches]
+    # a full disk must not hide what it made fail
+    with suppress(OSError, BlueprintError):
+        write_json(folder / FAILURE, content)
 
 
 def _plan(session: Session) -> PhasePlan:
@@ -93,7 +108,8 @@ def _memory(session: Session, error: BaseException) -> str:
         f"{short(weights, 'B')} of weights, gradients and optimizer state and "
         f"{short(activations, 'B')} of activations at batch_size {plan.data.batch_size}; lower "
         f"data.batch_size (to {max(1, plan.data.batch_size // 2)}, with train.accumulate: "
-        f"{2 * plan.recipe.accumulate} for the same step) or write train.precision: bfloat16"
+        f"{2 * plan.recipe.accumulate} for the same step), write train.precision: bfloat16, or "
+        "checkpoint: true at what learns"
     )
 
 
@@ -101,7 +117,7 @@ def estimate(plan: PhasePlan) -> tuple[int, int]:
     """Say what memory a step needs: for weights and what goes with them, and for activations.
 
     Weights that learn count four times: with their gradient and two numbers of the optimizer.
-    Activations are those kept for the backward, or the largest of what records none.
+    Activations are those kept for the backward, and the largest of what keeps none.
     """
     graph = plan.graph
     weights = sum(
@@ -112,5 +128,6 @@ def estimate(plan: PhasePlan) -> tuple[int, int]:
     for each in plan.instructions:
         if isinstance(each, Forward):
             size = vertex(graph, each.node).cost.activation_bytes * plan.data.batch_size
-            kept, largest = (kept + size, largest) if each.gradient else (kept, max(largest, size))
+            stays = each.gradient and not each.placement.checkpointed
+            kept, largest = (kept + size, largest) if stays else (kept, max(largest, size))
     return weights, kept + largest

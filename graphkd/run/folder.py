@@ -12,6 +12,8 @@ BLUEPRINT = "blueprint.yaml"
 SETTINGS = "run.json"
 CHECKPOINTS = "checkpoints"
 RESULTS = "results.json"
+FAILURE = "failure.json"
+"""Why the last start of a run ended before its end."""
 
 
 def check_place(path: Path, *, force: bool) -> None:

@@ -8,6 +8,7 @@ import attrs
 import torch
 import torch.distributed as dist
 from torch import Tensor, nn
+from torch.distributed.tensor import DTensor
 
 from graphkd.run.world import World
 
@@ -45,15 +46,16 @@ class GradientSum:
 
         Args:
             world: the processes.
-            parameters: all that learn, in the same order everywhere.
+            parameters: all that learn, in the same order everywhere. Those of sharded nodes are
+                left out: their backward adds them up.
         """
         self._world = world
-        self._parameters = parameters
+        self._parameters = [each for each in parameters if not isinstance(each, DTensor)]
         self._plans: dict[Hashable, list[_Bucket]] = {}
         self._home: dict[nn.Parameter, _Bucket] = {}
         self._plan: list[_Bucket] = []
         self._sent = 0
-        several = parameters if world.size > 1 else ()
+        several = self._parameters if world.size > 1 else ()
         self._hooks = [
             each.register_post_accumulate_grad_hook(self._arrived)  # type: ignore[no-untyped-call]
             for each in several
@@ -78,7 +80,7 @@ class GradientSum:
             awake: which losses are alive in this step; the same everywhere. A parameter that none
                 of them reaches keeps having no gradient.
         """
-        if self._world.size == 1:
+        if self._world.size == 1 or not self._parameters:
             return
         if awake not in self._plans:
             self._plans[awake] = self._make_plan()

@@ -12,6 +12,7 @@ import torch
 from graphkd.inspect import write_report
 from graphkd.inspect.text import one_line
 from graphkd.run.evaluate import Evaluation
+from graphkd.run.folder import FAILURE
 from graphkd.run.record import Recorder, write_classes
 from graphkd.run.speed import Speed
 
@@ -49,6 +50,8 @@ class Journal:
             names: of the classes.
         """
         self.folder = folder
+        # of an earlier start
+        (folder / FAILURE).unlink(missing_ok=True)
         self.recorder = Recorder(folder, keep=keep, step=step)
         self.speed = Speed(folder, device, step=step)
         self.names = tuple(names)

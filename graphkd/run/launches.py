@@ -8,15 +8,19 @@ from typing import Any
 import torch
 from torch import nn
 
-from graphkd.compile.instructions import Backward, Fused, Loss, PhasePlan
+from graphkd.compile.instructions import Backward, Fused, Loss, PhasePlan, forwards_of
 from graphkd.component import FUSION, Fusion, Launch, Member, find
 from graphkd.graph import inputs_of
 from graphkd.run.outcome import Factors, Group
 
 
-def device_of(module: nn.Module) -> torch.device:
-    """Return where a module's parameters are; the CPU for one that has none."""
-    first = next(module.parameters(), None)
+def device_of(plan: PhasePlan, nodes: nn.ModuleDict) -> torch.device:
+    """Return where parameters are that are not placed elsewhere; the CPU where there are none."""
+    away = {each.module for each in forwards_of(plan) if each.placement.device}
+    parameters = (
+        one for name, each in nodes.items() if name not in away for one in each.parameters()
+    )
+    first = next(parameters, None)
     return torch.device("cpu") if first is None else first.device
 
 

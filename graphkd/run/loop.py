@@ -19,7 +19,7 @@ from graphkd.run.journal import UNREADABLE, Journal
 from graphkd.run.moving import moved
 from graphkd.run.optim import make_optimizer, make_scheduler
 from graphkd.run.portions import Portion
-from graphkd.run.processes import gather_own, moving_modules, seed_of
+from graphkd.run.processes import moving_modules, save_together, seed_of
 from graphkd.run.progress import Advance, Progress
 from graphkd.run.session import Session, seed_streams, set_random_state
 from graphkd.run.source import Opened, Source, evaluation_batches, training_source
@@ -293,7 +293,6 @@ class Loop:
 
     def _save(self) -> None:
         take_statistics(self.world, moving_modules(self.session))
-        own = gather_own(self.session, self.world)
-        if self.journal and self.writer:
+        if self.journal:
             self.session.records = self.journal.recorder.count
-            self.writer.save(self.session.step, {**self.session.state_dict(), **own})
+        save_together(self.session, self.writer, self.world)

@@ -80,6 +80,14 @@ class HashedFile:
         return Entry(self._bytes, self._hash.hexdigest())
 
 
+def entry_of(path: Path) -> Entry:
+    """Describe a file that others have written, and bring it to the disk."""
+    with path.open("rb") as stream:
+        os.fsync(stream.fileno())
+        digest = hashlib.file_digest(stream, _new_hash).hexdigest()
+        return Entry(stream.tell(), digest)
+
+
 def write_manifest(folder: Path, files: Mapping[str, Entry]) -> None:
     """Write the manifest of a folder whose files are on the disk."""
     with HashedFile(folder / MANIFEST) as stream:

@@ -19,6 +19,10 @@ from graphkd.graph import vertex
 from graphkd.run.build import build_parts
 from graphkd.run.changed import require_same
 from graphkd.run.fingerprint import hash_of
+from graphkd.run.placed import Home, homes_of
+from graphkd.run.sharding import shard_nodes, sharded_nodes
+from graphkd.run.shards import fitted, fitted_optimizer
+from graphkd.run.world import ALONE, World
 
 Weights = dict[str, Tensor]
 RATES = frozenset({"lr", "initial_lr", "weight_decay", "momentum"})
@@ -53,6 +57,7 @@ class Session:
         fixed: parameters that their models keep as they are, whatever learns.
         made: what the run rests on and a checkpoint is compared with, as `changed.differences`
             takes it.
+        sharded: names of the nodes whose weights the processes share out.
         changed: keys of what was allowed to differ from the checkpoint that was loaded.
         phase: number of the phase, from 0.
         epoch: number of the epoch in the phase.
@@ -72,6 +77,7 @@ class Session:
     averages: dict[str, Any] = attrs.field(factory=dict)
     fixed: frozenset[nn.Parameter] = frozenset()
     made: dict[str, Any] = attrs.field(factory=dict)
+    sharded: frozenset[str] = frozenset()
     changed: frozenset[str] = frozenset()
     phase: int = 0
     epoch: int = 0
@@ -135,6 +141,10 @@ class Session:
             setattr(self, name, value)
         best = {name: Best(**each) for name, each in state["best"].items()}
         self.best = {name: each for name, each in best.items() if name in modules}
+        for each in self.best.values():
+            for name, weights in each.weights.items():
+                if name in self.parts:
+                    each.weights[name] = _fitted(self.parts[name], weights)
 
     def load_optimizer(self, state: Mapping[str, Any]) -> None:
         """Take over the state of the phase's optimizer, with its rates, and the random streams.
@@ -147,8 +157,9 @@ class Session:
         another = any(key.rpartition(".")[2] == "optimizer" for key in self.changed)
         if self.optimizer is not None and state["optimizer"] is not None and not another:
             fresh = [{key: group[key] for key in RATES & group.keys()} for group in self._groups()]
+            saved = fitted_optimizer(state["optimizer"], self._groups())
             try:
-                self.optimizer.load_state_dict(state["optimizer"])
+                self.optimizer.load_state_dict(saved)
             except ValueError as error:
                 text = "the optimizer learns other parameters than that of the checkpoint"
                 raise mistake(f"{text} ({error}); train into a new folder") from error
@@ -172,15 +183,28 @@ class Session:
                 self.parts[name].load_state_dict(weights)
 
 
-def start_session(schedule: Schedule, *, seed: int, device: torch.device) -> Session:
-    """Build the modules of a schedule on a device, and nothing trained yet."""
+def start_session(
+    schedule: Schedule, *, seed: int, device: torch.device, world: World = ALONE
+) -> Session:
+    """Build the modules of a schedule on a device, and nothing trained yet.
+
+    Args:
+        schedule: what was compiled.
+        seed: the run's.
+        device: of this process.
+        world: the processes, all of which call this where a node is sharded.
+    """
     from timm.utils.model_ema import ModelEmaV3
 
     parts = build_parts(schedule, seed=seed)
     recipe = schedule.blueprint.train
     modules = modules_of(parts)
-    for module in modules.values():
-        module.to(device)
+    homes = homes_of(schedule, device)
+    sharded = sharded_nodes(schedule, world)
+    for name, module in modules.items():
+        home = homes.get(name, Home(device))
+        # no device needs room for all of a sharded node
+        module.to("cpu" if name in sharded else home.device, home.dtype)
         if recipe.channels_last:
             module.to(memory_format=torch.channels_last)
     averages = {
@@ -189,10 +213,11 @@ def start_session(schedule: Schedule, *, seed: int, device: torch.device) -> Ses
         for each in plan.instructions
         if isinstance(each, Update)
     }
+    made = {**made_of(schedule), "still": _still(schedule, modules)}
+    shard_nodes(schedule, parts, sharded, device)
     parameters = [each for module in modules.values() for each in module.parameters()]
     fixed = frozenset(each for each in parameters if not each.requires_grad)
-    made = {**made_of(schedule), "still": _still(schedule, modules)}
-    return Session(schedule, parts, device, averages, fixed, made)
+    return Session(schedule, parts, device, averages, fixed, made, sharded)
 
 
 def made_of(schedule: Schedule) -> dict[str, Any]:
@@ -232,9 +257,13 @@ def _still(schedule: Schedule, modules: Mapping[str, nn.Module]) -> dict[str, st
     }
 
 
+def _fitted(module: nn.Module, weights: Mapping[str, Any]) -> Any:
+    return fitted(weights, module.state_dict())
+
+
 def _load(module: nn.Module, weights: Mapping[str, Any], name: str) -> None:
     try:
-        module.load_state_dict(weights)
+        module.load_state_dict(_fitted(module, weights))
     except RuntimeError as error:
         reason = " ".join(str(error).split())
         raise mistake(f"the weights of '{name}' in the checkpoint do not fit: {reason}") from error

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
+from itertools import repeat
 
 import torch
 from torch import Tensor, nn
@@ -19,6 +20,7 @@ from graphkd.run.outcome import Factors, Outcome
 from graphkd.run.portions import Portion
 from graphkd.run.processes import moving_modules
 from graphkd.run.session import Session
+from graphkd.run.sharding import clip_gradients
 from graphkd.run.together import any_of, take_weights
 from graphkd.run.world import ALONE, World
 
@@ -68,6 +70,8 @@ class PhaseStep:
         self.portions: list[float] = []
         self._world = world
         self._sound = True
+        self._label: Tensor | None = None
+        self._portion: Portion | None = None
         self._labelled = [_is_of_labelled(plan, each) for each in flows]
         self._factors = StepFactors(
             plan, module.launches, steps_per_epoch=steps_per_epoch, device=session.device
@@ -141,6 +145,7 @@ class PhaseStep:
         """Find the gradients of whole batches, of which this process has a part."""
         total = sum(portion.whole for portion in portions)
         for number, (batch, portion) in enumerate(zip(batches, portions, strict=True), 1):
+            self._portion = portion
             self.portions = [portion.share(labelled=each) for each in self._labelled]
             if number == len(batches) and len(self._groups) == 1:
                 self._sum.listen(self._awake())
@@ -161,18 +166,30 @@ class PhaseStep:
         with self._precision:
             outcome = self.module(batch, alive=alive, factors=factors)
         self.losses = [None if each is None else each.detach() for each in outcome.losses]
+        self._label = batch.get("label")
         self._sound = self.guard.passes(self.losses, [batch]) and self._sound
         weights = self._factors.of_losses(share, scaler, portions) if self._alone else ()
         self._send_back(outcome, factors, weights)
 
     def portioned_losses(self) -> list[Tensor | None]:
-        """Give the losses of the last step, each as what it adds to that of all processes."""
-        if not self.portions:
-            return self.losses
+        """Give the losses of the last batch, each as what it adds to that of all processes.
+
+        A mean over labelled samples is None where no sample had a label. The host waits for it.
+        """
+        told = self._has_labels() or not any(self._labelled)
         return [
-            None if loss is None else loss * portion
-            for loss, portion in zip(self.losses, self.portions, strict=True)
+            None if loss is None or (labelled and not told) else loss * portion
+            for loss, labelled, portion in zip(
+                self.losses, self._labelled, self.portions or repeat(1.0), strict=False
+            )
         ]
+
+    def _has_labels(self) -> bool:
+        if self._portion is not None:
+            return self._portion.labelled > 0
+        label = self._label
+        # mixed labels are shares of classes
+        return label is not None and (label.dim() > 1 or bool((label >= 0).any()))
 
     def _awake(self) -> tuple[bool, ...] | None:
         """Say which losses are alive in this step; None for all."""
@@ -214,7 +231,7 @@ class PhaseStep:
         if clip:
             if scaler:
                 scaler.unscale_(self._optimizer)
-            nn.utils.clip_grad_norm_(self._learning, clip)
+            clip_gradients(self._learning, clip)
         if scaler:
             scaler.step(self._optimizer)
             scaler.update()

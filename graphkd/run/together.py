@@ -8,6 +8,7 @@ from typing import Any, TypeVar
 import torch
 import torch.distributed as dist
 from torch import Tensor, nn
+from torch.distributed.tensor import DTensor
 from torch.nn.modules.batchnorm import _NormBase
 
 from graphkd.run.world import World
@@ -78,7 +79,8 @@ def _send(tensors: Iterable[Tensor], world: World) -> None:
         return
     sorts: dict[tuple[torch.dtype, torch.device], list[Tensor]] = {}
     for each in dict.fromkeys(tensors):
-        if each.numel():
+        # of a sharded one each process has a part of its own
+        if each.numel() and not isinstance(each, DTensor):
             sorts.setdefault((each.dtype, each.device), []).append(each.detach())
     for (dtype, _), group in sorts.items():
         flat = torch.cat([each.reshape(-1) for each in group])
@@ -99,7 +101,8 @@ def require_equal(world: World, parameters: Iterable[Tensor]) -> None:
     """
     if world.size == 1:
         return
-    sums = [each.detach().double().sum() for each in parameters]
+    whole = [each for each in parameters if not isinstance(each, DTensor)]
+    sums = [each.detach().double().sum() for each in whole]
     if not sums:
         return
     own = torch.stack([total.cpu() for total in sums])

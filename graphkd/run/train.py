@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import attrs
+import torch
 from rich.console import Console
 
 from graphkd.blueprint import Blueprint
@@ -40,6 +41,7 @@ from graphkd.run.progress import Progress
 from graphkd.run.record import read_results, write_json, write_results
 from graphkd.run.room import telling_of_room
 from graphkd.run.session import Session, start_session
+from graphkd.run.sharding import whole_parts
 from graphkd.run.source import Opened, divide, evaluation_batches, open_splits, training_source
 from graphkd.run.together import first_does
 from graphkd.run.world import ALONE, World
@@ -145,7 +147,7 @@ def _get_ready(schedule: Schedule, splits: Splits, seed: int, world: World) -> _
     opened = divide(schedule.blueprint, splits, seed=seed)
     for plan in schedule.phases:
         training_source(opened, plan, seed=seed, world=world)
-    session = start_session(schedule, seed=seed, device=device)
+    session = start_session(schedule, seed=seed, device=device, world=world)
     if schedule.blueprint.train.sync_batchnorm and world.size > 1:
         share_statistics(session)
     session.made |= {
@@ -208,7 +210,7 @@ def _run_one(
         loop = Loop(session, ready.opened, None, None, progress, seed, world=world)
         with told(session, None), _stopping(loop):
             loop.run(state)
-        return _finish(session, ready.opened, folder, world=world)
+        return _finish(ready, folder, seed=seed, world=world)
     journal = Journal(
         folder,
         session.device,
@@ -222,7 +224,7 @@ def _run_one(
     try:
         with told(session, folder), _stopping(loop), closing(writer):
             loop.run(state)
-        found = _finish(session, ready.opened, folder, journal=journal, world=world)
+        found = _finish(ready, folder, seed=seed, journal=journal, world=world)
         journal.tested(session.step, found, _flat(found))
         write_results(folder, found)
     finally:
@@ -231,15 +233,20 @@ def _run_one(
 
 
 def _finish(
-    session: Session, opened: Opened, folder: Path, *, world: World, journal: Journal | None = None
+    ready: _Ready, folder: Path, *, seed: int, world: World, journal: Journal | None = None
 ) -> Evaluation:
     """Take the best weights, test everything once, and write the student."""
+    session, opened = ready.session, ready.opened
     schedule, parts, device = session.schedule, session.parts, session.device
     session.take_best()
     batches = evaluation_batches(opened.parts.test, schedule.blueprint.data, world=world)
     found = evaluate(schedule, parts, batches, device=device, world=world)
     if journal:
         journal.unreadable(batches.unreadable)
+    if session.sharded:
+        moving = frozenset(parts) - session.still.keys()
+        parts = whole_parts(schedule, parts, moving, seed=seed, world=world)
+        device = torch.device("cpu")
     if world.first:
         validation = evaluation_batches(opened.parts.validation, schedule.blueprint.data)
         check_folded(schedule, parts, validation, device=device)

@@ -16,6 +16,16 @@ def used_nodes(plan: PhasePlan) -> list[str]:
     return [*names, *(name for name in plan.graph if name in lenders.difference(names))]
 
 
+def sharing_with(plan: PhasePlan, name: str) -> list[str]:
+    """Name those of `used_nodes` that share modules with a vertex, itself among them."""
+    lenders = above(plan.graph, [name], "weights")
+    return [
+        each
+        for each in used_nodes(plan)
+        if each in lenders or (each in plan.graph and name in above(plan.graph, [each], "weights"))
+    ]
+
+
 def _running(plan: PhasePlan) -> list[str]:
     names: list[str] = []
     for each in plan.instructions:

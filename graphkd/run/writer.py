@@ -12,6 +12,7 @@ from typing import Any
 
 import torch
 from torch import Tensor
+from torch.distributed.tensor import DTensor
 
 from graphkd.run import checkpoint
 from graphkd.run.room import cannot_write
@@ -48,15 +49,34 @@ class Writer:
         self._thread: threading.Thread | None = None
         self._error: BaseException | None = None
 
-    def save(self, step: int, state: dict[str, Any]) -> None:
+    def draft(self, step: int) -> Path:
+        """Make the folder of a checkpoint to which others add files before it is saved.
+
+        Raises:
+            BlueprintError: the one before could not be written, or this folder cannot be made.
+        """
+        self.wait()
+        try:
+            return checkpoint.open_draft(self.folder, step)
+        except OSError as error:
+            raise cannot_write(self.folder / f"step-{step:09d}", error) from error
+
+    def save(self, step: int, state: dict[str, Any], draft: Path | None = None) -> None:
         """Begin to write a checkpoint; the state may change afterwards.
+
+        Args:
+            step: optimizer steps since the run began.
+            state: tensors and plain values.
+            draft: with what else belongs to it.
 
         Raises:
             BlueprintError: the one before could not be written.
         """
         self.wait()
         self._thread = threading.Thread(
-            target=self._write, args=(step, copied(state, but=FIXED)), name=f"checkpoint of {step}"
+            target=self._write,
+            args=(step, copied(state, but=FIXED), draft),
+            name=f"checkpoint of {step}",
         )
         self._thread.start()
 
@@ -76,11 +96,11 @@ class Writer:
 
     close = wait
 
-    def _write(self, step: int, state: dict[str, Any]) -> None:
+    def _write(self, step: int, state: dict[str, Any], draft: Path | None) -> None:
         try:
             for path in self._flushed:
                 _flush(path)
-            checkpoint.save(self.folder, step, state, keep=self.keep)
+            checkpoint.save(self.folder, step, state, keep=self.keep, draft=draft)
         except OSError as error:
             path = self.folder / f"step-{step:09d}"
             self._error = cannot_write(path, error, needed=size_of(state))
@@ -125,6 +145,15 @@ def _copied(value: Any, known: Storages, path: str) -> Any:
 
 
 def _copied_tensor(tensor: Tensor, known: Storages) -> Tensor:
+    if isinstance(tensor, DTensor):
+        local = _copied_tensor(tensor.to_local(), known)
+        return DTensor.from_local(
+            local,
+            tensor.device_mesh,
+            tensor.placements,
+            shape=tensor.shape,
+            stride=tensor.stride(),
+        )
     storage = tensor.untyped_storage()
     if not storage.nbytes():
         return tensor.cpu().clone()

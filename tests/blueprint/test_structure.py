@@ -79,7 +79,7 @@ def test_whole_numbers_may_be_written_as_floats():
 
 def test_integers_too_large_for_a_float(mistake):
     assert mistake(f"{HEAD}train: {{lr: §1{'0' * 400}}}\n") == (
-        f"train: lr is 1{'0' * 57}…0, not a finite number"
+        f"'1{'0' * 56}…' is too large; write an integer below 2^63"
     )
 
 

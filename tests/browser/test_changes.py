@@ -7,6 +7,7 @@ from graphkd.compile import compile_blueprint
 from graphkd.inspect.changes.diff_page import diff_page
 from graphkd.inspect.changes.pass_page import pass_page
 from graphkd.inspect.changes.steps import steps
+from tests.inspect.many import many
 
 # words of each drawing, as the browser's font has them, that lie on each other
 OVERLAPS = """() => [...document.querySelectorAll('figure svg')].flatMap(svg => {
@@ -57,6 +58,15 @@ def test_two_blueprints_in_one_page(shown, schedules, one, other):
         for look in ("added", "removed", "changed"):
             assert figure.locator(f".{look} .sign").count() > 0
     assert tab.locator("table").count() == 2
+
+
+def test_drawings_that_are_much_wider_than_the_page_can_still_be_read(shown):
+    one, other = (compile_blueprint(many(30, seed=seed)) for seed in (0, 1))
+    tab = shown(diff_page(one, other))
+    assert tab.evaluate("document.documentElement.scrollWidth") <= 1400
+    for drawn in tab.locator("figure > svg").all():
+        own = int(drawn.get_attribute("width"))
+        assert 0.69 * own <= drawn.bounding_box()["width"] <= own
 
 
 def test_looks_differ_in_light_and_dark(shown, schedules):

@@ -233,6 +233,31 @@ def test_a_large_drawing_leaves_out_what_is_not_seen(opened):
     assert not tab.locator("#dataflow text").first.is_visible()
 
 
+# words of cells, up to a dot or an underscore, that go on in another line
+BROKEN = """() => [...document.querySelectorAll('#schedule .cell')].flatMap(cell =>
+  [...cell.childNodes].filter(each => each.nodeType === Node.TEXT_NODE).flatMap(text =>
+    [...text.data.matchAll(/\\S+/g)].filter(word => {
+      const range = document.createRange();
+      range.setStart(text, word.index);
+      range.setEnd(text, word.index + word[0].length);
+      return new Set([...range.getClientRects()].map(each => each.top)).size > 1;
+    }).map(word => word[0])))"""
+CUT = "each => each.scrollHeight > each.clientHeight"
+
+
+@pytest.mark.parametrize("width", [1400, 800])
+def test_names_in_the_schedule_stay_whole_and_what_is_cut_is_said(opened, width):
+    tab = opened("tas", view="schedule")
+    tab.set_viewport_size({"width": width, "height": 860})
+    assert tab.evaluate(BROKEN) == []
+    cells = tab.locator("#schedule .cell").all()
+    cut = next(cell for cell in cells if cell.evaluate(CUT))
+    whole = next(cell for cell in cells if not cell.evaluate(CUT))
+    for cell, title in ((cut, cut.text_content()), (whole, "")):
+        cell.hover()
+        assert cell.get_attribute("title") == title
+
+
 def test_tabs_and_boxes_are_used_by_keyboard(opened):
     tab = opened("tas")
     tab.get_by_role("tab", name="knowledge").focus()

@@ -52,14 +52,15 @@ def lines(plan):
 
 
 def test_the_passes_in_their_order():
-    names = ["resolve", "check", "infer", "split", "convert", "prune", "share", "fuse", "cache"]
-    assert [each.name for each in PASSES] == names
-    assert [each.name for each in PASSES if each.optional] == ["prune", "share", "fuse", "cache"]
+    names = ["resolve", "check", "infer", "split", "convert"]
+    optional = ["prune", "share", "fuse", "cache", "place"]
+    assert [each.name for each in PASSES] == [*names, *optional]
+    assert [each.name for each in PASSES if each.optional] == optional
 
 
 def test_each_pass_is_timed_and_kept():
     schedule = compile_blueprint(loads(TEXT), keep_stages=True)
-    phased = ["split", "convert", "prune", "share", "fuse", "cache"]
+    phased = ["split", "convert", "prune", "share", "fuse", "cache", "place"]
     assert list(schedule.stages) == ["resolve", "check", "infer"] + [
         f"{each}:{phase}" for phase in ("teach", "assist", "learn", "evaluate") for each in phased
     ]

@@ -67,9 +67,9 @@ def test_a_page_of_all_passes_has_each_in_its_order(name):
     for each, section in sections.items():
         assert html.escape(does(each)) in section
         changed = any(compare(step.before, step.after) for step in steps(compiled(name), each))
-        assert ("<figure>" in section) == changed
+        assert ("<figure" in section) == changed
     assert "changed nothing" in sections["check"]
-    assert "<figure>" not in sections["check"]
+    assert "<figure" not in sections["check"]
 
 
 def test_before_and_after_stand_beside_each_other():

@@ -14,7 +14,7 @@ from graphkd.inspect.report.again import report_again
 from graphkd.inspect.report.files import read_run
 from graphkd.inspect.report.live import live_values, trend
 from graphkd.inspect.report.page import write_report
-from graphkd.inspect.report.state import state_of
+from graphkd.inspect.report.state import state_html, state_of
 from graphkd.run.plan import write_plan
 
 
@@ -121,6 +121,10 @@ def test_the_head_says_phase_epoch_and_step(run):
     # and two phases of that length to come
     assert state_of(read_run(folder), running=True).share == pytest.approx(12 / (3 * 96))
     assert state_of(read_run(folder), running=False).word == "stopped"
+    (folder / "failure.json").write_text('{"reason": "the disk <b>is</b> full"}')
+    failed = state_of(read_run(folder), running=False)
+    assert failed.word == "failed" and "the disk <b>is</b> full" in failed.text
+    assert "<b>is" not in state_html(failed)
 
 
 def test_phases_are_bands_and_the_test_is_none(run):

@@ -121,6 +121,14 @@ def test_an_unknown_tap_of_the_data_is_drawn(sketched):
     assert "lable" in sketch_svg(made, view="knowledge")
 
 
+def test_a_page_says_what_is_not_checked_yet(sketched):
+    later = "shapes and phases are checked once these are mended"
+    no_such_loss = "ross_entropy, weight: 2", "ross_entrpy, weight: 2"
+    no_such_tap = "data.label, to: student", "data.lable, to: student"
+    assert later in sketch_page(sketched(no_such_loss))
+    assert later not in sketch_page(sketched(no_such_tap))
+
+
 def test_misfitting_shapes_mark_the_flow(sketched):
     made = sketched(
         ("{from: assistant.embedding, to: student.embedding, loss: infonce, anchor: teacher, via: "

@@ -65,7 +65,7 @@ def test_a_loss_that_is_no_number_stops_the_run_and_is_named(tmp_path):
     said = str(error.value)
     assert "phase 'train', epoch 1, step 2: loss of bad is nan" in said
     assert "train.lr" in said and "train.nonfinite: skip" in said
-    found = json.loads((tmp_path / "run" / "broken.json").read_text())
+    found = json.loads((tmp_path / "run" / "failure.json").read_text())
     assert found["broken"] == ["bad"] and found["step"] == 2
     assert found["losses"]["bad"] == "nan" and found["losses"].keys() > {"bad"}
     # the samples of the last, smaller batch of the epoch

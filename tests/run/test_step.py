@@ -274,3 +274,14 @@ def test_phases_alternate_who_learns():
         assert changed(before[learner], weights(session, learner))
         assert changed(before[other], weights(session, other)) == set()
     assert PHASES in SMALL
+
+
+def test_a_batch_without_labels_tells_no_loss_of_them():
+    session = begin(SMALL)
+    step = stepper(session)
+    batch = {"image": torch.rand(4, 3, 8, 8), "index": torch.arange(4)}
+    for label, known in (([-1, -1, -1, -1], False), ([-1, 2, -1, -1], True)):
+        step.run([{**batch, "label": torch.tensor(label)}])
+        found = dict(zip(step.names, step.portioned_losses(), strict=True))
+        of_label, soft = found.values()
+        assert (of_label is not None, soft is not None) == (known, True)

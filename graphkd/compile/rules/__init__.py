@@ -13,6 +13,8 @@ from graphkd.compile.rules.nodes import (
     unused,
 )
 from graphkd.compile.rules.phases import empty_phases, phase_names
+from graphkd.compile.rules.placed import misplaced
+from graphkd.compile.rules.shards import refused_shards
 from graphkd.compile.rules.weights import weightless_flows, wild_projectors
 
 __all__ = [
@@ -23,9 +25,11 @@ __all__ = [
     "ignorant_sources",
     "into_names",
     "labels",
+    "misplaced",
     "mixing",
     "phase_names",
     "refused_caches",
+    "refused_shards",
     "too_few_samples",
     "unfitted",
     "unseen_samples",

@@ -120,7 +120,9 @@ class _Router:
         """Return where weights are lent or borrowed, and at which height they come."""
         lane = self.layout.lanes.get(spot[0])
         if lane is not None:
-            return (lane.x, lane.y + 20), lane.y + 20
+            # inputs of a low box come in at its middle
+            height = lane.y + min(20.0, lane.height / 4)
+            return (lane.x, height), height
         # a projector that borrows stands inside a lane: below the boxes left of it
         chip = self.layout.chips[spot]
         return (chip.x + 8, chip.bottom), chip.bottom + (ROW - CHIP) / 2

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from html import escape
 
 from graphkd.compile.instructions import (
@@ -23,13 +23,12 @@ from graphkd.inspect.cached import cached_lines
 from graphkd.inspect.explain import WORDS, Row, phase_title, rows_of, total_line
 from graphkd.inspect.fused import fused_lines
 from graphkd.inspect.page.lives import frees_of, held, lives, lives_drawing
+from graphkd.inspect.placed import WHERE, is_computed_again, placed_lines
 from graphkd.inspect.text import one_line
 
 BAR = 70
 """Pixels of the bar of the largest cost."""
-_HEAD = {
-    "": "",
-    **dict.fromkeys(WORDS, ""),
+_NUMBERS = {
     "parameters": "where they belong, or at the first call of a node that runs by calls alone",
     "FLOPs / sample": "operations of a sample's forward; a backward costs about twice that",
     "bytes / sample": "all intermediate results of a sample's forward",
@@ -78,9 +77,11 @@ def _phase(said: str, plan: PhasePlan, number: int, id_of: Callable[[str], str])
     sizes = held(lives(plan), len(rows))
     found, batch = lives(plan), plan.data.batch_size
     yield f'<section class="phase" data-phase="{number}"><h2>{_said(said)}</h2>'
-    for line in (*fused_lines(plan), *cached_lines(plan), *_shared(plan)):
+    for line in (*fused_lines(plan), *cached_lines(plan), *placed_lines(plan), *_shared(plan)):
         yield f"<p>{_said(line)}</p>"
-    heads = "".join(_head(each, meaning) for each, meaning in _HEAD.items())
+    words = WORDS[1:] + ((WHERE,) if any(row[WHERE] for row in rows) else ())
+    columns = {**dict.fromkeys(("", WORDS[0], *words), ""), **_NUMBERS}
+    heads = "".join(_head(each, meaning) for each, meaning in columns.items())
     yield f'<div class="wide"><table><thead><tr>{heads}</tr></thead><tbody>'
     largest = max((row["FLOPs"] for row in rows), default=0) or 1
     for index, (each, row) in enumerate(zip(plan.instructions, rows, strict=True)):
@@ -90,7 +91,7 @@ def _phase(said: str, plan: PhasePlan, number: int, id_of: Callable[[str], str])
         folded = " folded" if isinstance(each, Loss) and "fused" in row["makes"] else ""
         yield (
             f'<tr class="part{folded}" data-of="{_said(_about(each, id_of))}">'
-            f"<td>{index + 1}</td>{_cells(each, row, largest)}"
+            f"<td>{index + 1}</td>{_cells(each, row, words, largest)}"
             f'<td class="number">{_amount(sizes[index] * batch)}</td>{beside}</tr>'
         )
     step = _step_line(plan, rows, max(sizes, default=0) * batch)
@@ -99,10 +100,13 @@ def _phase(said: str, plan: PhasePlan, number: int, id_of: Callable[[str], str])
 
 def _step_line(plan: PhasePlan, rows: list[Row], peak: int) -> str:
     """Say what a step costs with its backwards, which take about twice their forwards."""
-    pairs = zip(plan.instructions, rows, strict=True)
+    pairs = list(zip(plan.instructions, rows, strict=True))
     twice = sum(row["FLOPs"] for each, row in pairs if getattr(each, "gradient", False))
+    again = sum(row["FLOPs"] for each, row in pairs if is_computed_again(each))
     backward = any(isinstance(each, Backward) for each in plan.instructions)
-    flops = (sum(row["FLOPs"] for row in rows) + 2 * twice * backward) * plan.data.batch_size
+    flops = (
+        sum(row["FLOPs"] for row in rows) + 2 * twice * backward + again
+    ) * plan.data.batch_size
     what = "a step, forwards and backwards" if backward else "a batch"
     return f"{what}: about {short(flops, 'FLOP')}; values between instructions: {short(peak, 'B')}"
 
@@ -135,9 +139,9 @@ def _shared(plan: PhasePlan) -> Iterator[str]:
         yield f"shared: {listing(names, show=8)} {verb} over what {maker} makes"
 
 
-def _cells(each: Instruction, row: Row, largest: int) -> str:
+def _cells(each: Instruction, row: Row, words: Sequence[str], largest: int) -> str:
     kind = row["instruction"]
-    words = "".join(_cell(row[key]) for key in ("of", "reads", "makes"))
+    said = "".join(_cell(row[key]) for key in words)
     flops = row["FLOPs"]
     bar = ""
     if flops:
@@ -146,7 +150,7 @@ def _cells(each: Instruction, row: Row, largest: int) -> str:
         bar += "</svg>"
     frees = ", ".join(frees_of(each))
     return (
-        f'<td><span class="kind {kind}">{kind}</span></td>{words}'
+        f'<td><span class="kind {kind}">{kind}</span></td>{said}'
         f'<td class="number">{_amount(row["parameters"])}</td>'
         f'<td class="number">{_amount(flops)}{bar}</td>'
         f'<td class="number">{_amount(row["bytes"])}</td>{_cell(frees)}'

@@ -30,6 +30,7 @@ class RunFiles:
         classes: of `classes.json`; empty before the first validation.
         results: of `results.json`; empty for a run that is not finished.
         settings: of `run.json`.
+        failure: why the last start of the run failed; empty where it did not.
         prepared: of `live.json`; empty for a run of an older version.
     """
 
@@ -41,6 +42,7 @@ class RunFiles:
     results: Record
     settings: Record
     prepared: Record
+    failure: str = ""
 
     @property
     def models(self) -> dict[str, dict[str, Any]]:
@@ -64,6 +66,7 @@ def read_run(folder: Path) -> RunFiles:
         results=_object(folder / "results.json"),
         settings=_object(home / "run.json"),
         prepared=_object(home / PREPARED),
+        failure=str(_object(folder / "failure.json").get("reason", "")),
     )
 
 

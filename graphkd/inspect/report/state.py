@@ -16,7 +16,7 @@ class State:
     """What a run does.
 
     Attributes:
-        word: `running`, `finished` or `stopped`.
+        word: `running`, `finished`, `stopped` or `failed`.
         text: where it stands, in words.
         share: which share of its steps is done, from 0 to 1; None where that is not known.
         facts: what is known of time and hardware: a name and a text each.
@@ -32,7 +32,8 @@ def state_of(run: RunFiles, *, running: bool) -> State:
     """Work out what a run does, from its files and from who writes the page."""
     paces = paces_of(run)
     finished = bool(run.models) and not running
-    word = "running" if running else "finished" if finished else "stopped"
+    ended = "failed" if run.failure else "stopped"
+    word = "running" if running else "finished" if finished else ended
     return State(
         word,
         _text(run, paces, word),
@@ -46,7 +47,7 @@ def _text(run: RunFiles, paces: list[Pace], word: str) -> str:
     if word == "finished":
         return "Its results are those of the test split."
     if now is None:
-        return "Nothing is written down yet."
+        return run.failure or "Nothing is written down yet."
     parts = [
         f"phase {now.name} ({[each.name for each in paces].index(now.name) + 1} of {len(paces)})"
     ]
@@ -55,9 +56,7 @@ def _text(run: RunFiles, paces: list[Pace], word: str) -> str:
     where = ", ".join(parts)
     if word == "running":
         return f"In {where}."
-    last = run.training[-1]
-    broken = any(key.startswith("loss/") and isinstance(each, str) for key, each in last.items())
-    why = " A loss was no finite number." if broken else ""
+    why = f" {run.failure}." if run.failure else ""
     go_on = f"To go on: graphkd resume {quote(str(run.home))}"
     return f"It ended before its last step, in {where}.{why} {go_on}"
 

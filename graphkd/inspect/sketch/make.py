@@ -43,12 +43,14 @@ class Sketch:
         findings: all problems.
         graph: what is drawn; None when nothing can be.
         lines: text of the file.
+        checked: whether the compiler has checked it; else only what the file says is.
     """
 
     name: str
     findings: tuple[Finding, ...]
     graph: Graph | None
     lines: tuple[str, ...]
+    checked: bool
 
     def numbers(self) -> dict[str, tuple[int, ...]]:
         """Return the numbers of the problems that each marked vertex has."""
@@ -76,21 +78,28 @@ def sketch(
     reading = read_partly(path, words)
     if reading is None:
         return None
-    graph, places = _graph(path, words, reading)
+    blueprint = _loaded(path, words)
+    graph, places = _graph(blueprint, reading)
     name = reading.file.name
     if graph is not None and graph.graph["blueprint"].blueprint:
         name = graph.graph["blueprint"].blueprint
     findings = _findings(error.problems, reading, graph, places)
-    return Sketch(name, findings, graph, reading.lines)
+    return Sketch(name, findings, graph, reading.lines, checked=blueprint is not None)
+
+
+def _loaded(path: str | Path, words: Sequence[str]) -> Blueprint | None:
+    """Load a blueprint in whose file nothing is wrong."""
+    try:
+        return load(path, words)
+    except BlueprintError:
+        return None
 
 
 def _graph(
-    path: str | Path, words: Sequence[str], reading: Reading
+    blueprint: Blueprint | None, reading: Reading
 ) -> tuple[Graph | None, Mapping[Where, Place]]:
     """Make the graph that is drawn; where the parts of the blueprint were written."""
-    try:
-        blueprint = load(path, words)
-    except BlueprintError:
+    if blueprint is None:
         located = reading.located
         if located is None:
             return None, {}

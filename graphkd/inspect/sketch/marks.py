@@ -132,7 +132,8 @@ def _badge(
     assert found is not None
     x, top, width = map(float, found.groups())
     said = numbered(numbers)
-    return badge(said, at(x, x + width, badge_width(said)), top)
+    # most of it above the box, whose title begins at once
+    return badge(said, at(x, x + width, badge_width(said)), top - 4)
 
 
 def badge_width(said: str) -> float:

@@ -41,7 +41,9 @@ def _body(sketch: Sketch) -> Iterator[str]:
     if graph is not None and blueprint_of(graph).about:
         yield f'<p class="soft">{said(blueprint_of(graph).about)}</p>'
     drawn = "The drawings show what could be read." if graph else "Nothing could be drawn."
-    yield f'<p class="notice"><b>This blueprint has {problems}.</b> {drawn}</p>'
+    later = " Names of nodes and taps, shapes and phases are checked once these are mended."
+    rest = "" if sketch.checked else later
+    yield f'<p class="notice"><b>This blueprint has {problems}.</b> {drawn}{rest}</p>'
     yield f'<section id="problems"><h2>Problems</h2><ol>{"".join(_items(sketch))}</ol></section>'
     if graph is not None:
         yield f"<h2>Who teaches whom</h2>{figure(knowledge_marked(sketch), name='knowledge')}"

@@ -46,7 +46,7 @@ def content_of(
         seed: of the augmentation.
     """
     layout = layout_of(plan, each)
-    recipe = plan.recipe
+    recipe, placement = plan.recipe, each.forward.placement
     return {
         "format": _FORMAT,
         "model": _model(plan, each),
@@ -57,9 +57,9 @@ def content_of(
         "data": _data(opened),
         "augmentation": _augmentation(plan, each, seed),
         "computing": {
-            "device": session.device.type,
-            "precision": recipe.precision,
-            "compile": recipe.compile,
+            "device": placement.device.partition(":")[0] or session.device.type,
+            "precision": placement.precision or recipe.precision,
+            "compile": recipe.compile or placement.compiled,
             "channels_last": recipe.channels_last,
         },
         "versions": {
