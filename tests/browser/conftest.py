@@ -44,16 +44,12 @@ def schedules():
 
 
 @pytest.fixture
-def opened(browser, schedules, tmp_path):
-    """Open the page of a shipped blueprint or of a schedule; nothing in it may fail."""
-    contexts = []
-    complaints = []
+def visit(browser):
+    """Open a file in a browser without a network; nothing in it may fail or ask for anything."""
+    contexts, complaints = [], []
 
-    def open_page(what, *, scheme="light", **settings):
-        schedule = schedules(what) if isinstance(what, str) else what
-        file = tmp_path / "page.html"
-        file.write_text(page(schedule, **settings), encoding="utf-8")
-        size = {"width": 1400, "height": 860}
+    def open_file(file, *, scheme="light", height=860):
+        size = {"width": 1400, "height": height}
         context = browser.new_context(viewport=size, color_scheme=scheme, offline=True)
         contexts.append(context)
         tab = context.new_page()
@@ -63,7 +59,30 @@ def opened(browser, schedules, tmp_path):
         tab.goto(file.as_uri())
         return tab
 
-    yield open_page
+    yield open_file
     for context in contexts:
         context.close()
     assert complaints == []
+
+
+@pytest.fixture
+def show(visit, tmp_path):
+    """Open the text of a page."""
+
+    def open_text(text, **settings):
+        file = tmp_path / "page.html"
+        file.write_text(text, encoding="utf-8")
+        return visit(file, **settings)
+
+    return open_text
+
+
+@pytest.fixture
+def opened(show, schedules):
+    """Open the page of a shipped blueprint or of a schedule."""
+
+    def open_page(what, *, scheme="light", **settings):
+        schedule = schedules(what) if isinstance(what, str) else what
+        return show(page(schedule, **settings), scheme=scheme)
+
+    return open_page

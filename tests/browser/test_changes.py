@@ -23,34 +23,9 @@ COLOUR = """look => {
 }"""
 
 
-@pytest.fixture
-def shown(browser, tmp_path):
-    """Open a page; nothing in it may fail or ask for anything."""
-    contexts = []
-    complaints = []
-
-    def show(made, *, scheme="light"):
-        file = tmp_path / "page.html"
-        file.write_text(made, encoding="utf-8")
-        size = {"width": 1400, "height": 860}
-        context = browser.new_context(viewport=size, color_scheme=scheme, offline=True)
-        contexts.append(context)
-        tab = context.new_page()
-        tab.on("console", lambda said: complaints.append(said.text))
-        tab.on("pageerror", lambda error: complaints.append(str(error)))
-        tab.on("request", lambda asked: asked.url == file.as_uri() or complaints.append(asked.url))
-        tab.goto(file.as_uri())
-        return tab
-
-    yield show
-    for context in contexts:
-        context.close()
-    assert complaints == []
-
-
 @pytest.mark.parametrize(("one", "other"), [("hinton", "tas"), ("tas", "gpd")])
-def test_two_blueprints_in_one_page(shown, schedules, one, other):
-    tab = shown(diff_page(schedules(one), schedules(other)))
+def test_two_blueprints_in_one_page(show, schedules, one, other):
+    tab = show(diff_page(schedules(one), schedules(other)))
     assert tab.evaluate(OVERLAPS) == []
     assert tab.evaluate("document.documentElement.scrollWidth") <= 1400
     assert tab.locator("figure").count() == 2
@@ -60,30 +35,30 @@ def test_two_blueprints_in_one_page(shown, schedules, one, other):
     assert tab.locator("table").count() == 2
 
 
-def test_drawings_that_are_much_wider_than_the_page_can_still_be_read(shown):
+def test_drawings_that_are_much_wider_than_the_page_can_still_be_read(show):
     one, other = (compile_blueprint(many(30, seed=seed)) for seed in (0, 1))
-    tab = shown(diff_page(one, other))
+    tab = show(diff_page(one, other))
     assert tab.evaluate("document.documentElement.scrollWidth") <= 1400
     for drawn in tab.locator("figure > svg").all():
         own = int(drawn.get_attribute("width"))
         assert 0.69 * own <= drawn.bounding_box()["width"] <= own
 
 
-def test_looks_differ_in_light_and_dark(shown, schedules):
+def test_looks_differ_in_light_and_dark(show, schedules):
     page = diff_page(schedules("hinton"), schedules("tas"))
     looks = ("added", "removed", "changed")
-    tab = shown(page)
+    tab = show(page)
     light = [tab.evaluate(COLOUR, look) for look in looks]
     tab.locator("#theme").click()
     dark = [tab.evaluate(COLOUR, look) for look in looks]
     assert len({*light, *dark}) == 6
-    preferred = shown(page, scheme="dark")
+    preferred = show(page, scheme="dark")
     assert [preferred.evaluate(COLOUR, look) for look in looks] == dark
 
 
-def test_all_passes_in_one_page(shown):
+def test_all_passes_in_one_page(show):
     schedule = compile_blueprint(load("gpd"), keep_stages=True)
-    tab = shown(pass_page(schedule, "all", steps(schedule, "all")))
+    tab = show(pass_page(schedule, "all", steps(schedule, "all")))
     assert tab.evaluate(OVERLAPS) == []
     assert tab.evaluate("document.documentElement.scrollWidth") <= 1400
     tab.get_by_role("link", name="share").click()

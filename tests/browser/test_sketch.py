@@ -24,7 +24,7 @@ OVERLAPS = """view => {
 
 
 @pytest.fixture(params=["light", "dark"])
-def tab(request, browser, tmp_path):
+def tab(request, visit, tmp_path):
     """Open the page of `tas` with mistakes; nothing in it may fail."""
     text = shipped()["tas"].read_text(encoding="utf-8")
     for old, new in CHANGES:
@@ -35,16 +35,9 @@ def tab(request, browser, tmp_path):
     with pytest.raises(BlueprintError) as raised:
         compile_blueprint(load(file))
     out.write_text(sketch_page(sketch(file, error=raised.value)), encoding="utf-8")
-    size = {"width": 1400, "height": 700}
-    context = browser.new_context(viewport=size, color_scheme=request.param, offline=True)
-    opened, complaints = context.new_page(), []
-    opened.on("console", lambda said: complaints.append(said.text))
-    opened.on("pageerror", lambda error: complaints.append(str(error)))
-    opened.goto(out.as_uri())
+    opened = visit(out, scheme=request.param, height=700)
     yield opened
     assert opened.evaluate("window.hacked") is None and opened.locator("img").count() == 0
-    context.close()
-    assert complaints == []
 
 
 def test_problems_and_what_they_concern_lead_to_each_other(tab):

@@ -5,7 +5,6 @@ import xml.etree.ElementTree as ET
 
 import pytest
 
-from graphkd.cli import main
 from graphkd.compile import PASSES
 
 ONE = """blueprint: x
@@ -18,34 +17,6 @@ flows:
   - {from: t.logits, to: s.logits, loss: kl, phases: [b]}
 phases: [{name: a, train: [t]}, {name: b, train: [s]}]
 """
-
-
-@pytest.fixture
-def run(capsys):
-    """Run a command that works, and return what it prints."""
-
-    def type_in(*words):
-        with pytest.raises(SystemExit) as left:
-            main(words)
-        printed = capsys.readouterr()
-        assert (left.value.code, printed.err) == (0, "")
-        return printed.out
-
-    return type_in
-
-
-@pytest.fixture
-def fail(capsys):
-    """Run a command that ends in a mistake, and return the one thing that it says."""
-
-    def type_in(*words):
-        with pytest.raises(SystemExit) as left:
-            main(words)
-        printed = capsys.readouterr()
-        assert (left.value.code, printed.out) == (1, "")
-        return printed.err.removeprefix("graphkd: ")[:-1]
-
-    return type_in
 
 
 @pytest.fixture(autouse=True)
