@@ -121,7 +121,7 @@ class Progress:
 
     def twin(self, likeness: Likeness | None) -> Vertex | None:
         """Find a vertex that is done already and is just like one that comes now."""
-        return next((each for known, each in self.twins if known == likeness), None)
+        return next((each for known, each in self.twins if _alike(known, likeness)), None)
 
     def lent(self, name: str) -> dict[str, nn.Module]:
         """Return the modules that other nodes lend a vertex, by the field that names them."""
@@ -137,3 +137,11 @@ class Progress:
         known = all(arrival.socket is not None for arrival in arrivals)
         lenders = edges_into(self.graph, name, "weights")
         return wired and known and all(source in self.done for source, _ in lenders)
+
+
+def _alike(one: Likeness, other: Likeness | None) -> bool:
+    try:
+        return one == other
+    except (RuntimeError, ValueError):
+        # a component that holds a tensor or an array cannot be compared
+        return False

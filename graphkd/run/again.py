@@ -9,6 +9,7 @@ from graphkd.compile import Schedule
 from graphkd.errors import mistake
 from graphkd.run import checkpoint
 from graphkd.run.evaluate import evaluate
+from graphkd.run.failures import told_of_data
 from graphkd.run.folder import CHECKPOINTS, seed_folder, seeds_of
 from graphkd.run.plan import read_plan
 from graphkd.run.session import Session, start_session
@@ -58,5 +59,6 @@ def evaluate_run(folder: Path, *, split: Literal["validation", "test"]) -> Resul
         parts = divide(blueprint, splits, seed=seed).parts
         part = parts.test if split == "test" else parts.validation
         batches = evaluation_batches(part, blueprint.data)
-        found[seed] = evaluate(schedule, session.parts, batches, device=session.device)
+        with told_of_data(blueprint):
+            found[seed] = evaluate(schedule, session.parts, batches, device=session.device)
     return Result(folder, schedule, found, split)

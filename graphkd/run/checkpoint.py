@@ -97,7 +97,7 @@ def save(
     draft.rename(path)
     _flush_folder(folder)
     others = [each for each in listed(folder) if _order(each)[0] != step]
-    stay = {path, *others[len(others) - keep + 1 :]}
+    stay = {path, *others[max(0, len(others) - keep + 1) :]}
     for old in set(listed(folder)) - stay:
         # as a draft it is no checkpoint any more, however much of it is gone
         going = old.with_name(old.name + _DRAFT)

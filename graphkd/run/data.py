@@ -202,12 +202,15 @@ class Batches:
         """Say which places of a full batch the process reads, and which of them are its own."""
         return self._plan.read_and_own()
 
-    def epoch(self, number: int, start: int = 0) -> Iterator[dict[str, Tensor]]:
+    def epoch(
+        self, number: int, start: int = 0, *, whole: bool = False
+    ) -> Iterator[dict[str, Tensor]]:
         """Read an epoch, or the rest of it; with workers this ends the epoch read before.
 
         Args:
             number: of the epoch, from 0.
             start: the first batch to read, from 0; those before it are not read.
+            whole: give batches without samples too: see `checked`.
 
         Returns:
             Batches: `image` "b c h w" float32, `label` "b" int64, -1 where hidden, and `index` "b"
@@ -222,7 +225,7 @@ class Batches:
         _reading.add(self)
         with _signals_kept_back():
             batches = iter(self._loader)
-        return checked(batches, policy=self._policy, seen=self.unreadable)
+        return checked(batches, policy=self._policy, seen=self.unreadable, whole=whole)
 
     def close(self) -> None:
         """End the processes that read; another epoch starts them again."""

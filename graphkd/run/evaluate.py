@@ -19,6 +19,7 @@ from graphkd.run.data import Batches
 from graphkd.run.executor import PhaseModule
 from graphkd.run.sharding import in_step
 from graphkd.run.together import first_does, gather
+from graphkd.run.unreadable import DataError
 from graphkd.run.world import ALONE, World
 
 Report = dict[str, dict[str, float]]
@@ -149,6 +150,8 @@ def _in_order(every: Sequence[Sequence[_Seen]]) -> list[_Seen]:
 
 
 def _evaluation(schedule: Schedule, seen: Sequence[_Seen]) -> Evaluation:
+    if not seen:
+        raise DataError("no image can be read that models are measured on")
     truth = torch.cat([each.labels for each in seen])
     one = seen[0]
     joined = {name: torch.cat([each.logits[name] for each in seen]) for name in one.logits}

@@ -11,12 +11,14 @@ from typing import Any
 
 import torch
 
+from graphkd.blueprint import Blueprint
 from graphkd.compile.instructions import Forward, PhasePlan
 from graphkd.errors import BlueprintError, mistake
 from graphkd.graph import vertex
 from graphkd.inspect.amount import short
-from graphkd.run.folder import FAILURE
+from graphkd.run.folder import FAILURE, run_of
 from graphkd.run.guard import Broken
+from graphkd.run.loop import Stopped
 from graphkd.run.record import write_json
 from graphkd.run.session import Session
 from graphkd.run.unreadable import DataError
@@ -28,9 +30,12 @@ _NO_MEMORY = re.compile(r"can't allocate memory|not enough memory|out of memory"
 def told(session: Session, folder: Path | None) -> Iterator[None]:
     """Say what a user can do about a failure that a user can mend, and note any failure.
 
+    A stop that the user asked for is none.
+
     Args:
         session: how far the run has come.
-        folder: of the run; None in processes that write nothing.
+        folder: of its seed; None where nothing is written. Of several processes that fail, the
+            first says why: the others have lost it.
 
     Raises:
         BlueprintError: data that cannot be read, losses that are not finite, too little memory.
@@ -43,8 +48,10 @@ def told(session: Session, folder: Path | None) -> Iterator[None]:
             if made is None:
                 raise
             raise made from error
+    except Stopped:
+        raise
     except Exception as error:
-        if folder:
+        if folder and not (folder / FAILURE).exists():
             write_failure(folder, session, error)
         raise
 
@@ -52,11 +59,11 @@ def told(session: Session, folder: Path | None) -> Iterator[None]:
 def _in_words(session: Session, folder: Path | None, error: Exception) -> BlueprintError | None:
     """Say what can be done; None where that is not known."""
     blueprint = session.schedule.blueprint
-    again = f"; then go on with: graphkd resume {quote(str(folder))}" if folder else ""
+    home = run_of(folder, blueprint) if folder else None
+    again = f"; then go on with: graphkd resume {quote(str(home))}" if home else ""
     match error:
         case DataError():
-            place = blueprint.place("data", error.field or "dataset")
-            return mistake(f"data: {error}{again}", place)
+            return _of_data(blueprint, f"{error}{again}", error)
         case Broken():
             where = f"phase '{_plan(session).name}', epoch {session.epoch + 1}, step {session.step}"
             more = f"; {folder / FAILURE} has that step's losses and samples" if folder else ""
@@ -68,13 +75,30 @@ def _in_words(session: Session, folder: Path | None, error: Exception) -> Bluepr
     return None
 
 
+@contextmanager
+def told_of_data(blueprint: Blueprint) -> Iterator[None]:
+    """Say which image cannot be read, where no run has begun or it has ended.
+
+    Raises:
+        BlueprintError: data that cannot be read.
+    """
+    try:
+        yield
+    except DataError as error:
+        raise _of_data(blueprint, str(error), error) from error
+
+
+def _of_data(blueprint: Blueprint, text: str, error: DataError) -> BlueprintError:
+    return mistake(f"data: {text}", blueprint.place("data", error.field or "dataset"))
+
+
 def write_failure(folder: Path, session: Session, error: Exception) -> None:
     """Note why a run ended, and of losses that broke what is known of their step."""
     reason = str(error).strip() or type(error).__name__
     content: dict[str, Any] = {
         "step": session.step,
         "phase": _plan(session).name,
-        "epoch": session.epoch,
+        "epoch": session.epoch + 1,
         "reason": reason,
     }
     if isinstance(error.__cause__, Broken):

@@ -11,6 +11,7 @@ from torch import Tensor
 
 from graphkd.component import Samples
 from graphkd.run.opened import Opened
+from graphkd.run.unreadable import peek
 
 FEW = 8
 """Images of a data set that are looked at."""
@@ -26,27 +27,32 @@ def fingerprint(opened: Opened) -> dict[str, str]:
 
     Returns:
         By split one text; plain data, for a checkpoint.
+
+    Raises:
+        DataError: one of these cannot be read, and is not to be skipped.
     """
     parts = opened.parts
-    found = {"train": _described(parts.train.samples, FEW)}
+    skipping = opened.blueprint.data.unreadable == "skip"
+    found = {"train": _looked_at(parts.train.samples, skipping=skipping)}
     if parts.validation.samples is not parts.train.samples:
         found["validation"] = _described(parts.validation.samples)
     found["test"] = _described(parts.test.samples)
     extras = {
-        f"extra {number}": _described(samples, FEW)
+        f"extra {number}": _looked_at(samples, skipping=skipping)
         for number, (_, samples) in enumerate(opened.extras, 1)
     }
     return found | extras
 
 
-def _described(samples: Samples, few: int = 0) -> str:
-    count = len(samples)
+def _described(samples: Samples) -> str:
     labels = "none" if samples.labels is None else hash_of([samples.labels])
-    text = f"{count} images, labels {labels}"
-    if not few:
-        return text
-    chosen = sorted({number * (count - 1) // (few - 1) for number in range(few)})
-    return f"{text}, pixels {hash_of(samples[index] for index in chosen)}"
+    return f"{len(samples)} images, labels {labels}"
+
+
+def _looked_at(samples: Samples, *, skipping: bool) -> str:
+    chosen = sorted({number * (len(samples) - 1) // (FEW - 1) for number in range(FEW)})
+    pixels = hash_of(peek(samples, chosen, skipping=skipping))
+    return f"{_described(samples)}, pixels {pixels}"
 
 
 def hash_of(tensors: Iterable[Tensor]) -> str:

@@ -78,3 +78,8 @@ def seeds_of(blueprint: Blueprint) -> tuple[int, ...]:
 def seed_folder(folder: Path, blueprint: Blueprint, seed: int) -> Path:
     """Say where in a run folder one seed writes: in a folder of its own if there are several."""
     return folder / f"seed-{seed}" if len(seeds_of(blueprint)) > 1 else folder
+
+
+def run_of(place: Path, blueprint: Blueprint) -> Path:
+    """Say which run folder the folder of a seed belongs to."""
+    return place.parent if len(seeds_of(blueprint)) > 1 else place

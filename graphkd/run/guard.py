@@ -58,9 +58,16 @@ class Guard:
         self.names = list(names)
         self.skipped = 0
         self._in_a_row = 0
+        self._leaving_out = False
         self.waits = device.type == "cuda" and policy == "stop"
         self._flags = torch.zeros(len(self.names), dtype=torch.bool, device=device)
         self._lowest: dict[str, float] = {}
+
+    def begin(self) -> None:
+        """Tell that another step begins: its batches are left out together."""
+        if not self._leaving_out:
+            self._in_a_row = 0
+        self._leaving_out = False
 
     def passes(self, losses: Sequence[Tensor | None], batches: Sequence[Any] = ()) -> bool:
         """Say whether the step may be taken.
@@ -79,11 +86,11 @@ class Guard:
             return True
         broken = [n for n, each in enumerate(losses) if each is not None and not _finite(each)]
         if not broken:
-            self._in_a_row = 0
             return True
-        if self.policy == "skip" and self._in_a_row < IN_A_ROW:
-            self._in_a_row += 1
-            self.skipped += 1
+        if self.policy == "skip" and (self._leaving_out or self._in_a_row < IN_A_ROW):
+            self._in_a_row += not self._leaving_out
+            self.skipped += not self._leaving_out
+            self._leaving_out = True
             return False
         numbers = [None if each is None else float(each) for each in losses]
         raise self._broken(broken, dict(zip(self.names, numbers, strict=True)), batches)

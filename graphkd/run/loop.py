@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from itertools import islice, repeat
+from itertools import chain, islice, repeat
 from typing import Any
 
 import attrs
@@ -24,7 +24,7 @@ from graphkd.run.progress import Advance, Progress
 from graphkd.run.session import Session, seed_streams, set_random_state
 from graphkd.run.source import Opened, Source, evaluation_batches, training_source
 from graphkd.run.step import Batch, PhaseStep
-from graphkd.run.together import add_up, any_of, require_equal, take_statistics
+from graphkd.run.together import add_up, any_of, gather, require_equal, take_statistics
 from graphkd.run.validate import forget_best, validate
 from graphkd.run.world import ALONE, World
 from graphkd.run.writer import Writer
@@ -113,8 +113,8 @@ class Loop:
                 part.begin()
             with self.progress.phase(plan.name, len(source)) as advance, torch.no_grad():
                 for batch, portion in self._batches(source):
-                    # a part of a short last batch may be empty
-                    if portion is None or portion.own:
+                    # a part of a short last batch may be empty, and no image may be readable
+                    if len(batch["index"]) and (portion is None or portion.own):
                         module.values(self._on_device(batch), [])
                     advance()
                     self._agree()
@@ -218,6 +218,8 @@ class Loop:
             if self._stopping or (
                 recipe.checkpoint_every and session.step % recipe.checkpoint_every == 0
             ):
+                # broken weights must not take the place of sound ones
+                step.guard.check({})
                 self._save()
             self._leave_if_asked()
 
@@ -285,7 +287,8 @@ class Loop:
         step.module.train()
 
     def _tell_unreadable(self, batches: Batches) -> None:
-        if self.journal and (new := self.journal.unreadable(batches.unreadable)):
+        every = gather(self.world, list(batches.unreadable))
+        if self.journal and (new := self.journal.unreadable(chain(*every))):
             self.progress.warn(
                 f"{counted(new, 'image')} could not be read and were left out; "
                 f"{self.journal.folder / UNREADABLE} names them"

@@ -64,8 +64,12 @@ class Source:
         return len(self.batches)
 
     def epoch(self, number: int, start: int = 0) -> Iterator[dict[str, Tensor]]:
-        """Go through an epoch's batches, from batch `start` on."""
-        for index, batch in enumerate(self.batches.epoch(number, start), start):
+        """Go through an epoch's batches, from batch `start` on.
+
+        In a phase that fits, one of which no image could be read has an empty `index` alone: all
+        processes go through equally many.
+        """
+        for index, batch in enumerate(self.batches.epoch(number, start, whole=True), start):
             mixed = self._mixed(batch, self.mix, number, index) if self.mix else batch
             yield {**mixed, **self.stores.read(mixed)}
 

@@ -21,6 +21,7 @@ from graphkd.run.portions import Portion
 from graphkd.run.processes import moving_modules
 from graphkd.run.session import Session
 from graphkd.run.sharding import clip_gradients
+from graphkd.run.statistics import Statistics
 from graphkd.run.together import any_of, take_weights
 from graphkd.run.world import ALONE, World
 
@@ -66,6 +67,8 @@ class PhaseStep:
         self.module = module
         self.names = loss_names(plan)
         self.guard = Guard(self.names, policy=plan.recipe.nonfinite, device=session.device)
+        skipping = plan.recipe.nonfinite == "skip"
+        self._statistics = Statistics(moving_modules(session) if skipping else ())
         self.losses: list[Tensor | None] = []
         self.portions: list[float] = []
         self._world = world
@@ -119,6 +122,8 @@ class PhaseStep:
             portions: with several processes, how much of each whole batch this one has.
         """
         self._factors.move_to(self.session.phase_step)
+        self.guard.begin()
+        self._statistics.keep()
         self._sound = True
         if portions:
             self._run_together(batches, portions)
@@ -133,6 +138,8 @@ class PhaseStep:
             self._update()
             for each in self._updates:
                 session.averages[each.node].update(session.parts[each.node])
+        else:
+            self._statistics.put_back()
         self._forget_gradients()
         session.phase_step += 1
         session.step += 1

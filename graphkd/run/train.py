@@ -6,6 +6,7 @@ import signal
 from collections.abc import Collection, Iterator
 from contextlib import closing, contextmanager
 from functools import partial
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +21,7 @@ from graphkd.run.deliver import check_folded, deliver
 from graphkd.run.device import pick_device
 from graphkd.run.distributed import joined, remember, remembers
 from graphkd.run.evaluate import Evaluation, evaluate
-from graphkd.run.failures import told
+from graphkd.run.failures import told, told_of_data
 from graphkd.run.fingerprint import fingerprint
 from graphkd.run.folder import (
     CHECKPOINTS,
@@ -43,7 +44,7 @@ from graphkd.run.room import telling_of_room
 from graphkd.run.session import Session, start_session
 from graphkd.run.sharding import whole_parts
 from graphkd.run.source import Opened, divide, evaluation_batches, open_splits, training_source
-from graphkd.run.together import first_does
+from graphkd.run.together import first_does, gather
 from graphkd.run.world import ALONE, World
 from graphkd.run.writer import Writer
 
@@ -150,10 +151,12 @@ def _get_ready(schedule: Schedule, splits: Splits, seed: int, world: World) -> _
     session = start_session(schedule, seed=seed, device=device, world=world)
     if schedule.blueprint.train.sync_batchnorm and world.size > 1:
         share_statistics(session)
+    with told_of_data(schedule.blueprint):
+        data = fingerprint(opened)
     session.made |= {
         "versions": versions(),
         "device": hardware(schedule.blueprint.train.device),
-        "data": fingerprint(opened),
+        "data": data,
         PROCESSES: world.size,
     }
     for plan in schedule.phases:
@@ -208,9 +211,10 @@ def _run_one(
     session = ready.session
     if not world.first:
         loop = Loop(session, ready.opened, None, None, progress, seed, world=world)
-        with told(session, None), _stopping(loop):
-            loop.run(state)
-        return _finish(ready, folder, seed=seed, world=world)
+        with told(session, folder):
+            with _stopping(loop):
+                loop.run(state)
+            return _finish(ready, folder, seed=seed, world=world)
     journal = Journal(
         folder,
         session.device,
@@ -222,11 +226,12 @@ def _run_one(
     writer = Writer(folder / CHECKPOINTS, keep=keep, flushed=[journal.recorder.path])
     loop = Loop(session, ready.opened, writer, journal, progress, seed, world=world)
     try:
-        with told(session, folder), _stopping(loop), closing(writer):
-            loop.run(state)
-        found = _finish(ready, folder, seed=seed, journal=journal, world=world)
-        journal.tested(session.step, found, _flat(found))
-        write_results(folder, found)
+        with told(session, folder):
+            with _stopping(loop), closing(writer):
+                loop.run(state)
+            found = _finish(ready, folder, seed=seed, journal=journal, world=world)
+            journal.tested(session.step, found, _flat(found))
+            write_results(folder, found)
     finally:
         journal.close()
     return found
@@ -241,8 +246,9 @@ def _finish(
     session.take_best()
     batches = evaluation_batches(opened.parts.test, schedule.blueprint.data, world=world)
     found = evaluate(schedule, parts, batches, device=device, world=world)
+    every = gather(world, list(batches.unreadable))
     if journal:
-        journal.unreadable(batches.unreadable)
+        journal.unreadable(chain(*every))
     if session.sharded:
         moving = frozenset(parts) - session.still.keys()
         parts = whole_parts(schedule, parts, moving, seed=seed, world=world)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, Literal
 
 import attrs
@@ -16,6 +16,9 @@ Policy = Literal["stop", "replace", "drop"]
 
 MESSAGES = "unreadable"
 """What batches call the messages of images that could not be read; absent where all could."""
+
+MEND = "mend it, or write data.unreadable: skip"
+"""What can be done about an image that cannot be read."""
 
 
 class DataError(ComponentError):
@@ -61,12 +64,35 @@ def read_each(samples: Samples, indices: Sequence[int], *, policy: Policy) -> Re
     return Readable(images, rows, messages)
 
 
+def peek(samples: Samples, places: Iterable[int], *, skipping: bool) -> Iterator[Tensor]:
+    """Read a few images, by which one data set is told from another.
+
+    Args:
+        samples: what is read.
+        places: which of them.
+        skipping: leave out those that cannot be read.
+
+    Raises:
+        DataError: one cannot be read, and is not to be left out.
+    """
+    for place in places:
+        try:
+            yield samples[place]
+        except ComponentError as error:
+            if not skipping:
+                raise DataError(f"{error}; {MEND}") from error
+
+
 def _next(found: dict[int, Tensor], row: int, count: int) -> int:
     return next(each % count for each in range(row, row + count) if each % count in found)
 
 
 def checked(
-    batches: Iterator[dict[str, Any]], *, policy: Policy, seen: dict[str, None]
+    batches: Iterator[dict[str, Any]],
+    *,
+    policy: Policy,
+    seen: dict[str, None],
+    whole: bool = False,
 ) -> Iterator[dict[str, Tensor]]:
     """Go through batches, and tell of images that could not be read.
 
@@ -74,6 +100,7 @@ def checked(
         batches: as a reader makes them.
         policy: what it did.
         seen: gets the message of each image, once.
+        whole: give a batch of which no image could be read, too; it has an empty `index` alone.
 
     Raises:
         DataError: an image could not be read, and that is not allowed; no image of a training batch
@@ -94,9 +121,10 @@ def checked(
         messages = batch.pop(MESSAGES, ())
         seen.update(dict.fromkeys(messages))
         if messages and policy == "stop":
-            raise DataError(f"{messages[0]}; mend it, or write data.unreadable: skip")
+            raise DataError(f"{messages[0]}; {MEND}")
         if messages and not len(batch["index"]):
             if policy == "replace":
                 raise DataError(f"no image of a batch can be read: {messages[0]}")
-            continue
+            if not whole:
+                continue
         yield batch

@@ -11,6 +11,8 @@ import attrs
 import pytest
 import torch
 
+from graphkd.components.datasets.fake import FakeSamples
+from graphkd.errors import ComponentError
 from graphkd.run import Stopped, resume, train
 from graphkd.run.loop import Loop
 from graphkd.run.step import PhaseStep
@@ -18,6 +20,13 @@ from tests.run.several import PLAIN, frozen_statistics
 from tests.run.small import small
 from tests.systems.short import short
 
+SURVEYED = PLAIN.replace("batch_size: 8, labels_per_class: 3", "batch_size: 4, unreadable: skip")
+SURVEYED = SURVEYED.replace("epochs: 2", "epochs: 1").replace("width: 6", "width: 8")
+SURVEYED = SURVEYED.replace(
+    "flows:\n",
+    "  means: {type: class_means, input: teacher.embedding, with: {label: data.label}}\n"
+    "flows:\n  - {from: means, to: student.embedding, loss: mse}\n",
+).replace("{name: distil", "{name: survey, fit: [means]}, {name: distil")
 RANK = int(os.environ.get("RANK", "0"))
 # AdamW makes steps of the size of the learning rate of gradients that are rounding alone
 SGD = ("train.optimizer=sgd", "train.lr=0.1", "train.log_every=1")
@@ -120,6 +129,20 @@ def stopping_at(step):
         real(loop, source, budget, steps, counted)
 
     return epoch
+
+
+def skip_unreadable(folder):
+    """Fit and train where the second process can read none of its part of a batch of the fit."""
+    blueprint = small(own_folder(folder), text=SURVEYED)
+    real = FakeSamples.__getitem__
+
+    def read(samples, index):
+        if len(samples) == 40 and 12 <= index < 16:
+            raise ComponentError(f"cannot read {index}")
+        return real(samples, index)
+
+    FakeSamples.__getitem__ = read
+    train(blueprint, out=folder / "run")
 
 
 def die_once(folder):

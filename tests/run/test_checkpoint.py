@@ -51,6 +51,14 @@ def test_the_newest_stay_and_are_ordered_by_number(tmp_path):
     assert checkpoint.load_latest(tmp_path) == {"step": 1_000_000_000}
 
 
+@pytest.mark.parametrize("keep", range(1, 8))
+def test_as_many_stay_as_are_asked_for(tmp_path, keep):
+    for step in range(10):
+        checkpoint.save(tmp_path, step, {"step": step}, keep=keep)
+    names = [path.name for path in checkpoint.listed(tmp_path)]
+    assert names == [f"step-{step:09d}" for step in range(10 - keep, 10)]
+
+
 def test_one_of_the_same_step_takes_its_place_under_a_name_of_its_own(tmp_path):
     checkpoint.save(tmp_path, 1, {"phase": 0}, keep=2)
     for phase in range(12):

@@ -133,3 +133,12 @@ def test_axes_of_two_processes_lead_where_those_of_one_lead(tmp_path):
     for ours, theirs in zip(one, two, strict=True):
         # directions of little variance turn with the rounding of the teacher
         assert theirs == near(ours, 1e-3)
+
+
+@pytest.mark.slow
+def test_processes_stay_together_where_one_can_read_nothing(tmp_path):
+    processes = start("skip_unreadable", tmp_path)
+    assert [each.wait(timeout=120) for each in processes] == [0, 0]
+    named = (tmp_path / "run" / "unreadable.txt").read_text().splitlines()
+    # whichever of the two has read them
+    assert sorted(named) == [f"cannot read {index}" for index in range(12, 16)]

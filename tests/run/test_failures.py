@@ -7,6 +7,8 @@ from graphkd.compile.instructions import Forward
 from graphkd.errors import BlueprintError
 from graphkd.graph import vertex
 from graphkd.run.failures import estimate, told
+from graphkd.run.loop import Stopped
+from graphkd.run.unreadable import DataError
 from tests.run.small import SMALL, begin
 
 
@@ -44,3 +46,24 @@ def test_the_estimate_counts_what_a_step_keeps():
     assert weights == 4 * learnt.parameter_bytes + frozen.parameter_bytes
     assert activations == 16 * (learnt.activation_bytes + frozen.activation_bytes)
     assert sum(isinstance(each, Forward) for each in plan.instructions) == 2
+
+
+def test_a_stop_that_was_asked_for_is_no_failure(tmp_path):
+    with pytest.raises(Stopped), told(begin(SMALL), tmp_path):
+        raise Stopped
+    assert not list(tmp_path.iterdir())
+
+
+def test_of_several_processes_that_fail_the_first_says_why(tmp_path):
+    for reason in ("cannot read 5", "connection closed by peer"):
+        with pytest.raises(BlueprintError), told(begin(SMALL), tmp_path):
+            raise DataError(reason)
+    assert "cannot read 5" in (tmp_path / "failure.json").read_text()
+
+
+def test_what_goes_on_is_the_run_and_not_the_folder_of_a_seed(tmp_path):
+    several = begin(SMALL.replace("epochs: 2", "epochs: 2, seeds: [1, 2]"))
+    (tmp_path / "run" / "seed-1").mkdir(parents=True)
+    with pytest.raises(BlueprintError) as raised, told(several, tmp_path / "run" / "seed-1"):
+        raise DataError("cannot read 5")
+    assert str(raised.value).endswith(f"graphkd resume {tmp_path / 'run'}")

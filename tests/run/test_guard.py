@@ -12,6 +12,7 @@ from graphkd.component import Port, component
 from graphkd.errors import BlueprintError
 from graphkd.run import train
 from graphkd.run.again import open_run
+from graphkd.run.checkpoint import listed
 from graphkd.run.guard import EXPLODED, IN_A_ROW, Broken, Guard
 from graphkd.run.record import read_metrics
 from tests.run.small import HEAD, begin, small, stepper
@@ -103,6 +104,18 @@ def test_a_step_can_be_left_out(tmp_path):
     assert all(each.isfinite().all() for each in weights)
 
 
+def test_a_step_that_is_left_out_leaves_running_statistics_as_they_were():
+    session = begin(STEP.replace("log_every: 2", "log_every: 2, nonfinite: skip"))
+    step = stepper(session)
+    batch = {"image": torch.rand(4, 3, 8, 8), "label": torch.arange(4), "index": torch.arange(4)}
+    step.run([batch])
+    before = {key: each.clone() for key, each in session.parts["student"].state_dict().items()}
+    step.run([{**batch, "image": batch["image"] * math.nan}])
+    now = session.parts["student"].state_dict()
+    assert any("running_mean" in key for key in now)
+    assert all(torch.equal(now[key], each) for key, each in before.items())
+
+
 def test_not_every_step_can_be_left_out(tmp_path):
     always = blueprint(tmp_path, ", first: 1, last: 99", ", nonfinite: skip")
     always = attrs.evolve(always, train=attrs.evolve(always.train, epochs=9))
@@ -136,3 +149,34 @@ def test_a_gpu_is_asked_when_losses_are_recorded():
     assert guard.passes([torch.tensor(1.0), None])
     with pytest.raises(Broken, match="loss of b is not finite"):
         guard.check({"a": 1.0})
+
+
+def test_weights_that_broke_are_in_no_checkpoint(tmp_path, monkeypatch):
+    real = Guard.__init__
+
+    def waiting(guard, *given, **settings):
+        real(guard, *given, **settings)
+        # as on a GPU, which is asked when losses are recorded: here after step 3
+        guard.waits = True
+
+    monkeypatch.setattr(Guard, "__init__", waiting)
+    broken = blueprint(tmp_path, ", first: 2, last: 2")
+    recipe = attrs.evolve(broken.train, log_every=9, checkpoint_every=2)
+    with pytest.raises(BlueprintError, match="step 2: loss of bad is not finite"):
+        train(attrs.evolve(broken, train=recipe), out=tmp_path / "run")
+    assert not listed(tmp_path / "run" / "checkpoints")
+
+
+@pytest.mark.parametrize("values", [(1.0, math.nan), (math.nan, 1.0), (math.nan, math.nan)])
+def test_batches_that_make_one_step_are_left_out_as_one(values):
+    guard = Guard(["a"], policy="skip", device=torch.device("cpu"))
+
+    def step():
+        guard.begin()
+        return [guard.passes([torch.tensor(value)]) for value in values]
+
+    for _ in range(IN_A_ROW):
+        assert step() == [math.isfinite(value) for value in values]
+    assert guard.skipped == IN_A_ROW
+    with pytest.raises(Broken, match=f"in {IN_A_ROW + 1} steps"):
+        step()

@@ -1,9 +1,11 @@
 """Images that cannot be read: named, and skipped where the blueprint allows it."""
 
+import json
 import os
 import signal
 from pathlib import Path
 
+import attrs
 import pytest
 import torch
 from hypothesis import given
@@ -26,7 +28,21 @@ flows: [{from: data.label, to: student.logits, loss: cross_entropy}]
 """
 
 
-def folder(place: Path, settings: str):
+CACHED = (
+    TEXT.partition("nodes:")[0]
+    + """\
+nodes:
+  teacher: {type: teacher, model: tinyCACHE}
+  student: {type: student, model: tiny}
+flows:
+  - {from: data.label, to: teacher.logits, loss: cross_entropy, phases: [teach]}
+  - {from: teacher.logits, to: student.logits, loss: kl}
+phases: [{name: teach, train: [teacher]}, {name: distil, train: [student]}]
+"""
+)
+
+
+def folder(place: Path, settings: str, text: str = TEXT):
     """Make 24 images for training and 6 for the test; one of each is none."""
     for part, count in (("train", 12), ("test", 3)):
         for label in "ab":
@@ -37,7 +53,7 @@ def folder(place: Path, settings: str):
     for broken in ("train/a/05.png", "test/b/01.png"):
         (place / "images" / broken).write_bytes(b"nothing")
     file = place / "folder.yaml"
-    file.write_text(TEXT.replace("SETTINGS", settings))
+    file.write_text(text.replace("SETTINGS", settings))
     return load(file)
 
 
@@ -62,6 +78,30 @@ def test_it_can_be_skipped_and_is_counted(tmp_path, capsys):
     # each sound image of the test counts, and no other
     top1 = read_metrics(run)[-1]["test/student/top1"]
     assert top1 * 5 == pytest.approx(round(top1 * 5))
+
+
+def test_one_of_the_test_is_told_too(tmp_path):
+    blueprint = folder(tmp_path, "workers: 0")
+    images = tmp_path / "images" / "train" / "a"
+    (images / "05.png").write_bytes((images / "04.png").read_bytes())
+    with pytest.raises(BlueprintError) as error:
+        train(blueprint, out=tmp_path / "run")
+    assert f"graphkd resume {tmp_path / 'run'}" in str(error.value)
+    reason = json.loads((tmp_path / "run" / "failure.json").read_text())["reason"]
+    assert "test/b/01.png" in reason and "data.unreadable: skip" in reason
+
+
+@pytest.mark.parametrize("cached", ["", ", cache: true"])
+def test_it_may_be_one_by_which_the_data_set_is_known(tmp_path, cached, monkeypatch):
+    monkeypatch.setenv("GRAPHKD_CACHE", str(tmp_path / "cache"))
+    blueprint = folder(tmp_path, "unreadable: skip", CACHED.replace("CACHE", cached))
+    (tmp_path / "images" / "train" / "a" / "00.png").write_bytes(b"nothing")
+    named = (train(blueprint, out=tmp_path / "run").folder / "unreadable.txt").read_text()
+    assert "train/a/00.png" in named
+    stopping = attrs.evolve(blueprint, data=attrs.evolve(blueprint.data, unreadable="stop"))
+    with pytest.raises(BlueprintError, match=r"train/a/00\.png.* write data\.unreadable: skip"):
+        train(stopping, out=tmp_path / "other")
+    assert not (tmp_path / "other").exists()
 
 
 class Sometimes:

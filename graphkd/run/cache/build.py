@@ -12,6 +12,7 @@ from graphkd.graph import above
 from graphkd.run.budget import Budget
 from graphkd.run.cache.stores import open_stores, rows_of
 from graphkd.run.executor import PhaseModule
+from graphkd.run.failures import told_of_data
 from graphkd.run.folder import seeds_of
 from graphkd.run.moving import moved
 from graphkd.run.progress import Progress
@@ -58,7 +59,7 @@ def build_stores(schedule: Schedule, progress: Progress) -> list[Built]:
         when the run comes to it.
 
     Raises:
-        BlueprintError: a store is damaged, or there is no room.
+        BlueprintError: a store is damaged, there is no room, or an image cannot be read.
     """
     blueprint = schedule.blueprint
     device = pick_device(blueprint.train.device)
@@ -71,7 +72,8 @@ def build_stores(schedule: Schedule, progress: Progress) -> list[Built]:
         session = start_session(schedule, seed=seed, device=device)
         moving: set[str] = set()
         for plan in schedule.phases:
-            found += _build(plan, session, opened, progress, seed=seed, moving=moving)
+            with told_of_data(blueprint):
+                found += _build(plan, session, opened, progress, seed=seed, moving=moving)
             moving |= {*plan.trained, *plan.phase.fit}
     return found
 

@@ -19,6 +19,7 @@ from graphkd.run.cache.layout import Layout
 from graphkd.run.cache.manifest import Content
 from graphkd.run.opened import Opened
 from graphkd.run.session import Session
+from graphkd.run.unreadable import peek
 
 _FORMAT = 1
 """Number of the way in which values and files are made; another one finds no old store."""
@@ -101,15 +102,15 @@ def _data(opened: Opened) -> Content:
         "dataset": name_of(dataset),
         "parameters": to_plain(dataset),
         "samples": len(samples),
-        "images": _images(samples),
+        "images": _images(samples, skipping=opened.blueprint.data.unreadable == "skip"),
         "labels": "" if samples.labels is None else _hashed([samples.labels]),
     }
 
 
-def _images(samples: Samples) -> str:
+def _images(samples: Samples, *, skipping: bool) -> str:
     count = len(samples)
     places = sorted({number * count // _LOOKED_AT for number in range(_LOOKED_AT)})
-    return _hashed([samples[place] for place in places])
+    return _hashed(peek(samples, places, skipping=skipping))
 
 
 def _augmentation(plan: PhasePlan, each: Cached, seed: int) -> Content | None:
