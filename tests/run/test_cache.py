@@ -26,7 +26,7 @@ TEXT = (
     )
     + """\
 nodes:
-  teacher: {type: teacher, model: counted, weights: teacher.safetensors, cache: {views: 2}}
+  teacher: {type: teacher, model: cached_for_tests, weights: teacher.safetensors, cache: {views: 2}}
   student: {type: student, model: tiny, args: {dropout: 0.2}}
 flows:
   - {from: data.label, to: student.logits, loss: cross_entropy, weight: 0.1}
@@ -52,7 +52,7 @@ class Counted(TinyNet):
         Counted.seen += len(result) * Counted.learning
 
 
-@register_model("counted")
+@register_model("cached_for_tests")
 def counted(num_classes, in_chans):
     return Counted(num_classes, in_chans)
 
@@ -246,7 +246,7 @@ def test_no_more_is_built_than_the_epochs_show(tmp_path):
 def test_a_forward_that_draws_random_numbers_is_refused(tmp_path):
     save_file(TinyNet(4, 3).state_dict(), tmp_path / "teacher.safetensors")
     with pytest.raises(BlueprintError) as caught:
-        ran(tmp_path, "run", PLAIN.replace("counted", "noisy"))
+        ran(tmp_path, "run", PLAIN.replace("cached_for_tests", "noisy"))
     assert str(caught.value) == (
         "node 'teacher': its forward draws random numbers, so it differs every time; drop cache"
     )

@@ -8,7 +8,7 @@ from pathlib import Path
 import attrs
 import pytest
 import torch
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
@@ -126,6 +126,7 @@ def batches(samples, policy, **settings):
     return Batches(samples, indices=indices, labels=samples.labels, unreadable=policy, **given)
 
 
+@settings(max_examples=25)
 @given(st.sets(st.integers(0, 7)), st.integers(0, 5))
 def test_what_stands_for_an_image_brings_its_own_label_and_index(broken, seed):
     made = batches(Sometimes(broken), "replace", seed=seed)
@@ -141,6 +142,7 @@ def test_what_stands_for_an_image_brings_its_own_label_and_index(broken, seed):
     assert set(made.unreadable) == {f"cannot read {each}" for each in broken}
 
 
+@settings(max_examples=25)
 @given(st.sets(st.integers(0, 7)))
 def test_an_evaluation_goes_without(broken):
     made = batches(Sometimes(broken), "drop", shuffle=False)
