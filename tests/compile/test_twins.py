@@ -1,7 +1,6 @@
 """Vertices that are just alike are built once, and nobody can tell."""
 
 import importlib
-from typing import ClassVar
 
 import attrs
 import pytest
@@ -9,8 +8,7 @@ import torch
 
 from graphkd.blueprint import load, loads
 from graphkd.compile import analyse
-from graphkd.compile.progress import Progress
-from graphkd.component import Port, component
+from graphkd.compile.progress import Likeness, Progress
 from graphkd.graph import vertex
 
 
@@ -55,21 +53,17 @@ def test_equal_models_are_built_once_and_others_by_themselves(monkeypatch):
     assert "other" in built(TWINS % ", args: {stem_width: 8}", monkeypatch)
 
 
-@component("loss", "holds_a_tensor_for_tests")
 @attrs.frozen
 class Holding:
-    """A loss with weights that `==` compares one by one."""
+    """A component with weights that `==` compares one by one."""
 
-    ports: ClassVar = (Port("student", "b c"), Port("label", "b", index="c"))
     weights: torch.Tensor = attrs.field(factory=lambda: torch.ones(2))
-
-    def __call__(self, student, label):
-        """Nothing that counts."""
-        return student.mean()
 
 
 def test_what_cannot_be_compared_is_no_twin():
-    plain = TWINS.replace("loss: kl", "loss: holds_a_tensor_for_tests") % ""
-    plain = plain.replace("one.logits, to: other", "data.label, to: other")
-    text = plain.replace("loss: cross_entropy", "loss: holds_a_tensor_for_tests")
-    assert not inferred(loads(text))[1]
+    graph = analyse(loads(TWINS % ""))
+    site = graph.graph["sites"]["one"]
+    one, other = (Likeness(Holding(), site, ("logits",), ()) for _ in range(2))
+    progress = Progress(graph)
+    progress.twins.append((one, vertex(graph, "one")))
+    assert progress.twin(other) is None
