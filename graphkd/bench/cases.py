@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from graphkd.bench.models import Staged
 from graphkd.blueprint import loads
 from graphkd.compile import compile_blueprint
-from graphkd.compile.instructions import PhasePlan
+from graphkd.compile.plan import PhasePlan
 from graphkd.run.session import Session, start_session
 from graphkd.run.step import Batch
 

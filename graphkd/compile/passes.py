@@ -14,9 +14,9 @@ from graphkd.compile.check import check
 from graphkd.compile.convert import convert
 from graphkd.compile.fuse import fuse
 from graphkd.compile.infer import infer
-from graphkd.compile.instructions import PhasePlan, Schedule
 from graphkd.compile.phases import EVALUATE, delivered, phases_of
 from graphkd.compile.place import place
+from graphkd.compile.plan import PhasePlan, Schedule
 from graphkd.compile.prune import prune
 from graphkd.compile.resolve import resolve
 from graphkd.compile.schedule import schedule

@@ -21,13 +21,13 @@ from graphkd.compile.instructions import (
     Instruction,
     Loss,
     Measure,
-    PhasePlan,
     Read,
     Record,
     Step,
     Update,
 )
 from graphkd.compile.place import with_waits
+from graphkd.compile.plan import PhasePlan
 from graphkd.component import fusion_of, ports_of
 from graphkd.graph import (
     Graph,

@@ -7,7 +7,8 @@ from typing import Any
 
 from graphkd.compile.caching import Verdict
 from graphkd.compile.columns import columns_of, row_bytes
-from graphkd.compile.instructions import Cached, PhasePlan
+from graphkd.compile.instructions import Cached
+from graphkd.compile.plan import PhasePlan
 from graphkd.graph import vertex
 from graphkd.inspect.amount import counted, short
 from graphkd.inspect.text import one_line

@@ -21,14 +21,13 @@ from graphkd.compile.instructions import (
     Instruction,
     Loss,
     Measure,
-    PhasePlan,
     Read,
     Record,
-    Schedule,
     Step,
     Update,
     Wait,
 )
+from graphkd.compile.plan import PhasePlan, Schedule
 from graphkd.component import name_of
 from graphkd.graph import Vertex, vertex
 from graphkd.inspect.amount import counted

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator
 
-from graphkd.compile.instructions import Fused, Loss, PhasePlan
+from graphkd.compile.instructions import Fused, Loss
+from graphkd.compile.plan import PhasePlan
 from graphkd.graph import flow_of, vertex
 from graphkd.inspect.amount import counted
 from graphkd.inspect.text import one_line

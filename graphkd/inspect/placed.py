@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from graphkd.compile.instructions import Instruction, PhasePlan, forward_in, forwards_of
+from graphkd.compile.instructions import Instruction, forward_in
+from graphkd.compile.plan import PhasePlan, forwards_of
 from graphkd.errors import listing
 from graphkd.graph import Placement
 from graphkd.inspect.text import one_line

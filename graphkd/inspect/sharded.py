@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from graphkd.compile.instructions import Forward, PhasePlan
+from graphkd.compile.instructions import Forward
+from graphkd.compile.plan import PhasePlan
 from graphkd.graph import blueprint_of
 from graphkd.inspect.text import one_line
 

@@ -6,7 +6,7 @@ import math
 
 import attrs
 
-from graphkd.compile.instructions import PhasePlan
+from graphkd.compile.plan import PhasePlan
 
 VALIDATIONS = 10
 """A short phase is validated about so often."""

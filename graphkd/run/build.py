@@ -11,7 +11,7 @@ import torch
 from torch import nn
 
 from graphkd.compile.infer import site_for
-from graphkd.compile.instructions import Schedule
+from graphkd.compile.plan import Schedule
 from graphkd.errors import ComponentError, mistake
 from graphkd.graph import describe_vertex, vertex
 

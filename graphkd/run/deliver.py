@@ -12,7 +12,7 @@ import torch
 from safetensors.torch import save
 from torch import Tensor, nn
 
-from graphkd.compile.instructions import Schedule
+from graphkd.compile.plan import Schedule
 from graphkd.component import find_model
 from graphkd.run.data import Batches
 from graphkd.run.evaluate import logits_of, models_of

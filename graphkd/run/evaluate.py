@@ -11,8 +11,9 @@ import torch
 from torch import Tensor
 from torch.distributed.tensor import DTensor
 
-from graphkd.compile.instructions import Measure, Schedule
+from graphkd.compile.instructions import Measure
 from graphkd.compile.phases import alive_losses, knowledge_sources, learners, phases_of
+from graphkd.compile.plan import Schedule
 from graphkd.graph import vertex
 from graphkd.run import metrics
 from graphkd.run.data import Batches

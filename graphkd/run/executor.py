@@ -20,10 +20,10 @@ from graphkd.compile.instructions import (
     Instruction,
     Loss,
     Measure,
-    PhasePlan,
     Read,
     Wait,
 )
+from graphkd.compile.plan import PhasePlan
 from graphkd.graph import describe_vertex, vertex
 from graphkd.run.blocks import Operation, Values, in_turn, together
 from graphkd.run.cache import Store, keeping, stored_name

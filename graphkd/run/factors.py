@@ -9,7 +9,8 @@ import torch
 from torch import Tensor
 
 from graphkd.blueprint.model import Ramp
-from graphkd.compile.instructions import Loss, PhasePlan
+from graphkd.compile.instructions import Loss
+from graphkd.compile.plan import PhasePlan
 from graphkd.run.optim import loss_weights
 from graphkd.run.outcome import Factors
 

@@ -12,7 +12,8 @@ from typing import Any
 import torch
 
 from graphkd.blueprint import Blueprint
-from graphkd.compile.instructions import Forward, PhasePlan
+from graphkd.compile.instructions import Forward
+from graphkd.compile.plan import PhasePlan
 from graphkd.errors import BlueprintError, mistake
 from graphkd.graph import vertex
 from graphkd.inspect.amount import short

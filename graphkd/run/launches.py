@@ -8,7 +8,8 @@ from typing import Any
 import torch
 from torch import nn
 
-from graphkd.compile.instructions import Backward, Fused, Loss, PhasePlan, forwards_of
+from graphkd.compile.instructions import Backward, Fused, Loss
+from graphkd.compile.plan import PhasePlan, forwards_of
 from graphkd.component import FUSION, Fusion, Launch, Member, find
 from graphkd.graph import inputs_of
 from graphkd.run.outcome import Factors, Group

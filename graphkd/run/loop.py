@@ -9,7 +9,7 @@ from typing import Any
 import attrs
 import torch
 
-from graphkd.compile.instructions import PhasePlan
+from graphkd.compile.plan import PhasePlan
 from graphkd.inspect.amount import counted
 from graphkd.run.budget import Budget
 from graphkd.run.cache import open_stores

@@ -8,7 +8,7 @@ from typing import Any
 from torch import nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
-from graphkd.compile.instructions import Schedule
+from graphkd.compile.plan import Schedule
 from graphkd.errors import mistake
 from graphkd.run.session import Session
 

@@ -8,7 +8,7 @@ import attrs
 
 from graphkd.blueprint import Blueprint
 from graphkd.blueprint.model import Where
-from graphkd.compile.instructions import PhasePlan
+from graphkd.compile.plan import PhasePlan
 from graphkd.compile.wiring import DATA
 from graphkd.component import DataSpec, Samples, Splits
 from graphkd.errors import ComponentError, mistake

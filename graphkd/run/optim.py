@@ -10,7 +10,8 @@ import torch
 from torch import nn
 
 from graphkd.blueprint import Ramp, Train
-from graphkd.compile.instructions import Loss, PhasePlan
+from graphkd.compile.instructions import Loss
+from graphkd.compile.plan import PhasePlan
 from graphkd.errors import did_you_mean, mistake
 from graphkd.graph import vertex
 

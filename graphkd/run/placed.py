@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
 from graphkd.blueprint import Blueprint
-from graphkd.compile.instructions import Schedule, forwards_of
+from graphkd.compile.plan import Schedule, forwards_of
 from graphkd.errors import mistake
 from graphkd.graph import Placement
 from graphkd.run.blocks import Operation, Values

@@ -13,7 +13,8 @@ import torch
 from torch import Tensor, nn
 
 from graphkd.blueprint.save import to_plain
-from graphkd.compile.instructions import Schedule, Update
+from graphkd.compile.instructions import Update
+from graphkd.compile.plan import Schedule
 from graphkd.errors import mistake
 from graphkd.graph import vertex
 from graphkd.run.build import build_parts

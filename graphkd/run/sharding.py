@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.distributed.tensor import DTensor
 
-from graphkd.compile.instructions import Schedule
+from graphkd.compile.plan import Schedule
 from graphkd.errors import mistake
 from graphkd.graph import edges_out_of
 from graphkd.run.build import build_parts

@@ -11,7 +11,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from graphkd.blueprint import Blueprint, Data
-from graphkd.compile.instructions import PhasePlan
+from graphkd.compile.plan import PhasePlan
 from graphkd.compile.wiring import DATA
 from graphkd.errors import ComponentError, mistake
 from graphkd.run.augment import augmentation_of

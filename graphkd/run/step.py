@@ -9,7 +9,8 @@ from itertools import repeat
 import torch
 from torch import Tensor, nn
 
-from graphkd.compile.instructions import Advance, Backward, Loss, PhasePlan, Update, loss_names
+from graphkd.compile.instructions import Advance, Backward, Loss, Update
+from graphkd.compile.plan import PhasePlan, loss_names
 from graphkd.compile.wiring import DATA
 from graphkd.graph import inputs_of, vertex
 from graphkd.run.executor import PhaseModule

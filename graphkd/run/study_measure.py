@@ -10,7 +10,7 @@ import attrs
 from torch import Tensor
 
 from graphkd.compile import Schedule
-from graphkd.compile.instructions import PhasePlan
+from graphkd.compile.plan import PhasePlan
 from graphkd.component import Splits, find
 from graphkd.graph import vertex
 from graphkd.run import metrics

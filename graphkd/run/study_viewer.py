@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from graphkd.compile import Schedule
-from graphkd.compile.instructions import PhasePlan
+from graphkd.compile.plan import PhasePlan
 from graphkd.component import kind_of
 from graphkd.errors import mistake
 from graphkd.run import checkpoint

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from graphkd.compile.instructions import Cached, Fit, Forward, Loss, Measure, PhasePlan
+from graphkd.compile.instructions import Cached, Fit, Forward, Loss, Measure
+from graphkd.compile.plan import PhasePlan
 from graphkd.graph import above
 
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 import attrs
 
-from graphkd.compile.instructions import PhasePlan, Schedule
+from graphkd.compile.plan import PhasePlan, Schedule
 from graphkd.graph import above, borrows, vertex
 from graphkd.run.data import Batches
 from graphkd.run.evaluate import Evaluation, evaluate

@@ -5,7 +5,7 @@ import pytest
 import torch
 from torch import nn
 
-from graphkd.compile.instructions import loss_names
+from graphkd.compile.plan import loss_names
 from graphkd.component import Port, component, register_model
 from graphkd.errors import BlueprintError
 from graphkd.run import loop as loop_module

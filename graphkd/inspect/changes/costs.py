@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from graphkd.compile.instructions import PhasePlan, Schedule
+from graphkd.compile.plan import PhasePlan, Schedule
 from graphkd.graph import vertex
 from graphkd.inspect.amount import short
 from graphkd.inspect.document import table

@@ -8,8 +8,8 @@ from typing import Any
 
 from graphkd.blueprint.diff import Change as Difference
 from graphkd.blueprint.diff import diff
-from graphkd.compile.instructions import Schedule
 from graphkd.compile.passes import source_of
+from graphkd.compile.plan import Schedule
 from graphkd.inspect.changes.costs import cost_table
 from graphkd.inspect.changes.draw import changed_dataflow, changed_knowledge
 from graphkd.inspect.changes.parts import change_list, change_style, sign_mark, signs

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from itertools import groupby
 
-from graphkd.compile.instructions import Schedule
+from graphkd.compile.plan import Schedule
 from graphkd.graph import Graph
 from graphkd.inspect.changes.compare import Changes, compare
 from graphkd.inspect.changes.draw import changed_dataflow

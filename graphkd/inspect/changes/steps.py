@@ -8,8 +8,8 @@ from collections.abc import Collection, Iterator, Mapping
 
 import attrs
 
-from graphkd.compile.instructions import Schedule
 from graphkd.compile.passes import PASSES
+from graphkd.compile.plan import Schedule
 from graphkd.errors import did_you_mean, listing, mistake
 from graphkd.graph import Graph, blueprint_of
 

@@ -11,8 +11,8 @@ import attrs
 from graphkd.blueprint.fields import keys_of
 from graphkd.blueprint.model import Flow, flow_name
 from graphkd.blueprint.save import to_plain
-from graphkd.compile.instructions import PhasePlan, Schedule
 from graphkd.compile.phases import trains
+from graphkd.compile.plan import PhasePlan, Schedule
 from graphkd.component import Socket, name_of
 from graphkd.graph import Graph, Vertex, edges_into, vertices
 from graphkd.inspect.course import Course, course_of

@@ -8,7 +8,8 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from graphkd.blueprint.fields import keys_of
-from graphkd.compile.instructions import Fused, PhasePlan, Schedule
+from graphkd.compile.instructions import Fused
+from graphkd.compile.plan import PhasePlan, Schedule
 from graphkd.component import FUSION, find, help_of, summary_of
 from graphkd.errors import listing
 from graphkd.graph import Graph, vertices

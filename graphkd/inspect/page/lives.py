@@ -8,7 +8,8 @@ from math import prod
 
 import attrs
 
-from graphkd.compile.instructions import Convert, Instruction, PhasePlan
+from graphkd.compile.instructions import Convert, Instruction
+from graphkd.compile.plan import PhasePlan
 from graphkd.graph import vertex
 from graphkd.inspect.amount import short
 from graphkd.inspect.text import one_line

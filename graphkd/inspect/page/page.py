@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping
 from html import escape
 from string import Template
 
-from graphkd.compile.instructions import Schedule
+from graphkd.compile.plan import Schedule
 from graphkd.inspect.document import json_text, policy, resource
 from graphkd.inspect.drawing.arrangement import Spot, Wire
 from graphkd.inspect.drawing.svg import Mark, drawing

@@ -6,16 +6,8 @@ import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from html import escape
 
-from graphkd.compile.instructions import (
-    Backward,
-    Forward,
-    Fused,
-    Instruction,
-    Loss,
-    Measure,
-    PhasePlan,
-    Schedule,
-)
+from graphkd.compile.instructions import Backward, Forward, Fused, Instruction, Loss, Measure
+from graphkd.compile.plan import PhasePlan, Schedule
 from graphkd.errors import listing
 from graphkd.graph import vertices
 from graphkd.inspect.amount import short

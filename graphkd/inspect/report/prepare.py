@@ -8,7 +8,8 @@ from html import escape
 from typing import Any
 
 from graphkd.blueprint.model import Ramp
-from graphkd.compile.instructions import Loss, PhasePlan, Schedule, loss_names
+from graphkd.compile.instructions import Loss
+from graphkd.compile.plan import PhasePlan, Schedule, loss_names
 from graphkd.component import name_of
 from graphkd.graph import flow_of, vertex, vertices
 from graphkd.inspect.drawing.arrangement import Spot, Wire

@@ -7,7 +7,8 @@ from pathlib import Path
 
 import attrs
 
-from graphkd.compile.instructions import Cached, Convert, PhasePlan, Schedule
+from graphkd.compile.instructions import Cached, Convert
+from graphkd.compile.plan import PhasePlan, Schedule
 from graphkd.graph import above
 from graphkd.run.budget import Budget
 from graphkd.run.cache.stores import open_stores, rows_of

@@ -12,7 +12,8 @@ import torch
 from torch import nn
 
 from graphkd.blueprint.save import to_plain
-from graphkd.compile.instructions import Cached, PhasePlan
+from graphkd.compile.instructions import Cached
+from graphkd.compile.plan import PhasePlan
 from graphkd.component import Samples, name_of
 from graphkd.graph import inputs_of, owner_of, vertex
 from graphkd.run.cache.layout import Layout

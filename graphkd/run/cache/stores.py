@@ -8,7 +8,8 @@ import attrs
 from torch import Tensor
 
 from graphkd.compile.cache import ROW
-from graphkd.compile.instructions import Cached, PhasePlan
+from graphkd.compile.instructions import Cached
+from graphkd.compile.plan import PhasePlan
 from graphkd.run.cache.content import content_of, layout_of
 from graphkd.run.cache.manifest import key_of
 from graphkd.run.cache.place import check_room, folder_of
