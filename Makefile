@@ -34,6 +34,7 @@ gallery: .venv/.installed
 # docs/soak.md: runs that are killed a hundred times and resumed, beside undisturbed ones;
 # docs/fuzz.md: a hundred thousand mutated blueprints
 soak: .venv/.installed-test
+	$(BIN)/python -m tests.soak.captured
 	$(BIN)/python -m tests.soak.kill --kills 100 --out docs/soak.md
 	$(BIN)/python -m tests.soak.fuzz --cases 100000 --out docs/fuzz.md
 

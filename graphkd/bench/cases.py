@@ -14,8 +14,8 @@ from graphkd.bench.models import Staged
 from graphkd.blueprint import loads
 from graphkd.compile import compile_blueprint
 from graphkd.compile.plan import PhasePlan
+from graphkd.run.backwards import Batch
 from graphkd.run.session import Session, start_session
-from graphkd.run.step import Batch
 
 HARD, SOFT, HINT = 0.1, 0.9, 0.5
 """Weights of the labels, of the teacher's logits, and of each tap."""

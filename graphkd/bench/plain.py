@@ -9,7 +9,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from graphkd.bench.cases import HARD, HINT, LR, MOMENTUM, SOFT, TEMPERATURE, Start
-from graphkd.run.step import Batch
+from graphkd.run.backwards import Batch
 
 
 class Plain:

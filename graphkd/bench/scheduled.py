@@ -9,9 +9,10 @@ from functools import reduce
 from torch import Tensor
 
 from graphkd.bench.cases import HARD, HINT, SOFT, Start
+from graphkd.run.backwards import Batch
 from graphkd.run.executor import PhaseModule
 from graphkd.run.optim import make_optimizer
-from graphkd.run.step import Batch, PhaseStep
+from graphkd.run.step import PhaseStep
 
 
 class Scheduled:

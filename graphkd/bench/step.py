@@ -33,7 +33,7 @@ from graphkd.bench.cases import CASES, Case, Contestant, Start, make_batches
 from graphkd.bench.plain import Plain
 from graphkd.bench.scheduled import Scheduled
 from graphkd.bench.torchdistill_box import Torchdistill
-from graphkd.run.step import Batch
+from graphkd.run.backwards import Batch
 
 PLAIN, OURS, PEER = "plain PyTorch", "graphkd", "torchdistill"
 CONTESTANTS: dict[str, Callable[[Start], Contestant]] = {

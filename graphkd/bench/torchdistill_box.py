@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from graphkd.bench.cases import HARD, HINT, LR, MOMENTUM, SOFT, STAGES, TEMPERATURE, Start
-from graphkd.run.step import Batch
+from graphkd.run.backwards import Batch
 
 
 class Torchdistill:

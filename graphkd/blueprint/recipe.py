@@ -36,6 +36,7 @@ class Train:
         device: auto, cpu, cuda or cuda:N.
         compile: run the phase's forward through torch.compile.
         streams: on a GPU, run frozen forwards on a stream of their own, beside the learner's.
+        capture: on a GPU, replay forwards and backwards of a step as one CUDA graph.
         channels_last: keep images and convolutions in channels-last order.
         sync_batchnorm: take the statistics of batch norm from the samples of all processes, on
             GPUs; otherwise each process has its own, and those of the first are kept.
@@ -66,6 +67,7 @@ class Train:
     device: str = "auto"
     compile: bool = False
     streams: bool = False
+    capture: bool = False
     channels_last: bool = False
     sync_batchnorm: bool = False
     nonfinite: Literal["stop", "skip", "ignore"] = "stop"

@@ -22,6 +22,7 @@ RULES = (
     rules.labels,
     rules.refused_caches,
     rules.misplaced,
+    rules.refused_captures,
     rules.refused_shards,
 )
 

@@ -31,10 +31,14 @@ def place(graph: Graph) -> Graph:
         graph: of one phase, after the passes before.
 
     Returns:
-        A copy whose vertices know their placement, and what their weights then take.
+        A copy whose vertices know their placement, and what their weights then take;
+        `graph.graph["captured"]` is whether forwards and backwards of a step are one CUDA graph.
     """
     found = ((each, _placement(graph, each)) for each in vertices(graph, "model"))
-    return with_vertices(graph, [_placed(graph, each, at) for each, at in found])
+    made = with_vertices(graph, [_placed(graph, each, at) for each, at in found])
+    recipe = recipe_of(blueprint_of(graph), graph.graph["phase"])
+    made.graph["captured"] = recipe.capture and not graph.graph["uncapturable"]
+    return made
 
 
 def _placement(graph: Graph, each: Vertex) -> Placement:

@@ -24,6 +24,7 @@ class PhasePlan:
         data: the data settings of this phase.
         phase: as the blueprint says it.
         views: how many augmentations of each sample its epochs replay; 0: each epoch draws anew.
+        captured: whether a GPU replays forwards and backwards of a step as one CUDA graph.
     """
 
     name: str
@@ -34,6 +35,7 @@ class PhasePlan:
     data: Data
     phase: Phase
     views: int = 0
+    captured: bool = False
 
 
 @attrs.frozen

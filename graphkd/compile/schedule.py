@@ -74,6 +74,7 @@ def schedule(graph: Graph) -> PhasePlan:
         data=data_of(blueprint, phase),
         phase=phase,
         views=views_of(graph.graph.get("caches", {})),
+        captured=graph.graph.get("captured", False),
     )
 
 

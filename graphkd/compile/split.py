@@ -7,6 +7,7 @@ from collections.abc import Collection
 import attrs
 
 from graphkd.compile.caching import verdicts
+from graphkd.compile.capturing import capture_obstacle
 from graphkd.compile.idle import leave_out, needed
 from graphkd.compile.phases import EVALUATE, alive_losses, delivered, taught
 from graphkd.component import ports_of
@@ -35,11 +36,12 @@ def split(graph: Graph) -> Graph:
             `evaluate` has no flows, but the probes.
 
     Returns:
-        A copy whose `graph.graph["sinks"]` names what the phase is for, and `graph.graph["caches"]`
-        whose outputs can be kept; its vertices know whether they learn, which needs a flow that is
-        alive. What carries gradient but leads to no sink is gone: a forward in training mode would
-        move running statistics and draw dropout. So is what must be fitted: before that, and of
-        samples that it never saw, it may know nothing.
+        A copy whose `graph.graph["sinks"]` names what the phase is for, `graph.graph["caches"]`
+        whose outputs can be kept, and `graph.graph["uncapturable"]` why its step cannot be
+        captured; its vertices know whether they learn, which needs a flow that is alive. What
+        carries gradient but leads to no sink is gone: a forward in training mode would move running
+        statistics and draw dropout. So is what must be fitted: before that, and of samples that it
+        never saw, it may know nothing.
     """
     phase = graph.graph["phase"]
     evaluating = phase.name == EVALUATE
@@ -48,6 +50,7 @@ def split(graph: Graph) -> Graph:
     flows = {vertex(graph, loss).flow for loss in alive}
     part = keep(graph, [each.name for each in vertices(graph) if _stays(each, flows, evaluating)])
     part.graph["caches"] = verdicts(graph, phase)
+    part.graph["uncapturable"] = capture_obstacle(graph, phase)
     part.graph["sinks"] = _results(graph, part) if evaluating else (*alive, *phase.fit)
     _cut_fits(part, fitted=phase.fit)
     marked = with_vertices(part, _marked(part, learning))

@@ -2,7 +2,9 @@
 
 A component is an `@attrs.frozen` class whose fields are its parameters. Its class attribute `ports`
 says what it reads. It computes in one of two ways: a stateless one is called with its port tensors
-(`__call__`), a stateful one is built first (`build(site) -> nn.Module`).
+(`__call__`), a stateful one is built first (`build(site) -> nn.Module`). One that looks at values
+on the host, or keeps numbers there that change from step to step, says `capturable = False`: a CUDA
+graph would replay what it did once.
 
 Component files do not import torch at the top: blueprints are read, listed and compared without it.
 """

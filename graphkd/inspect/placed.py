@@ -46,6 +46,10 @@ def placed_lines(plan: PhasePlan) -> Iterator[str]:
         yield one_line(f"side stream: {names}: beside the others on a GPU; none on a cpu")
     elif plan.recipe.streams and plan.trained:
         yield "side stream: nothing runs on it here: each forward is read from a cache, or learns"
+    if plan.captured:
+        yield "captured: forwards and backwards are one CUDA graph on a GPU; none on a cpu"
+    elif plan.recipe.capture and (reason := plan.graph.graph["uncapturable"]):
+        yield one_line(f"not captured: {reason}")
 
 
 def _names(names: Iterator[str]) -> str:

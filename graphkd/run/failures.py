@@ -17,6 +17,7 @@ from graphkd.compile.plan import PhasePlan
 from graphkd.errors import BlueprintError, mistake
 from graphkd.graph import vertex
 from graphkd.inspect.amount import short
+from graphkd.run.captured import Uncapturable
 from graphkd.run.folder import FAILURE, run_of
 from graphkd.run.guard import Broken
 from graphkd.run.loop import Stopped
@@ -71,6 +72,11 @@ def _in_words(session: Session, folder: Path | None, error: Exception) -> Bluepr
             hint = "lower train.lr, clip gradients (train.clip_grad: 1.0) or warm up"
             hint = f"{hint} (train.warmup_epochs), or leave such steps out (train.nonfinite: skip)"
             return mistake(f"{where}: {error}{more}; {hint}", blueprint.place("train"))
+        case Uncapturable():
+            text = (
+                f"phase '{_plan(session).name}': a step cannot be captured: {error}; drop capture"
+            )
+            return mistake(text, blueprint.place("train", "capture"))
     if isinstance(error, MemoryError) or _NO_MEMORY.search(str(error)):
         return mistake(f"{_memory(session, error)}{again}", blueprint.place("train"))
     return None

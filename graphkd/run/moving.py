@@ -5,8 +5,8 @@ from __future__ import annotations
 import torch
 
 from graphkd.graph import IMAGES
+from graphkd.run.backwards import Batch
 from graphkd.run.session import Session
-from graphkd.run.step import Batch
 
 
 def moved(batch: Batch, session: Session) -> Batch:

@@ -2,22 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Callable, Sequence
 from itertools import repeat
 
-import torch
 from torch import Tensor, nn
 
-from graphkd.compile.instructions import Advance, Backward, Loss, Update
+from graphkd.compile.instructions import Advance, Loss, Update
 from graphkd.compile.plan import PhasePlan, loss_names
 from graphkd.compile.wiring import DATA
 from graphkd.graph import inputs_of, vertex
+from graphkd.run import captured
+from graphkd.run.backwards import Backwards, Batch
 from graphkd.run.executor import PhaseModule
 from graphkd.run.factors import StepFactors
 from graphkd.run.gradients import GradientSum
 from graphkd.run.guard import Guard
-from graphkd.run.outcome import Factors, Outcome
 from graphkd.run.portions import Portion
 from graphkd.run.processes import moving_modules
 from graphkd.run.session import Session
@@ -25,8 +24,6 @@ from graphkd.run.sharding import clip_gradients
 from graphkd.run.statistics import Statistics
 from graphkd.run.together import any_of, take_weights
 from graphkd.run.world import ALONE, World
-
-Batch = Mapping[str, Tensor]
 
 
 class PhaseStep:
@@ -62,7 +59,6 @@ class PhaseStep:
         """
         assert session.optimizer is not None
         flows = [each for each in plan.instructions if isinstance(each, Loss)]
-        backwards = [each for each in plan.instructions if isinstance(each, Backward)]
         self.plan = plan
         self.session = session
         self.module = module
@@ -84,10 +80,6 @@ class PhaseStep:
         self._alone = any(group.losses for group in module.groups)
         self._every = [each.every for each in flows]
         self._seldom = any(every > 1 for every in self._every)
-        self._groups = [
-            (group, self._parameters(each), each is not backwards[-1])
-            for group, each in zip(module.groups, backwards, strict=True)
-        ]
         self._updates = [each for each in plan.instructions if isinstance(each, Update)]
         self._steps = steps
         self._advances = [
@@ -98,7 +90,8 @@ class PhaseStep:
             parameter for group in self._optimizer.param_groups for parameter in group["params"]
         ]
         self._sum = GradientSum(world, self._learning)
-        self._precision = autocast_of(session.device, plan.recipe.precision)
+        self._backwards = Backwards(plan, session, module)
+        self._find_gradients = self._backwards if world.size > 1 else self._captured()
 
     def begin(self) -> None:
         """Tell nodes that the phase begins; a resumed phase has begun before.
@@ -155,7 +148,7 @@ class PhaseStep:
         for number, (batch, portion) in enumerate(zip(batches, portions, strict=True), 1):
             self._portion = portion
             self.portions = [portion.share(labelled=each) for each in self._labelled]
-            if number == len(batches) and len(self._groups) == 1:
+            if number == len(batches) and self._backwards.count == 1:
                 self._sum.listen(self._awake())
             self._accumulate(batch, portion.whole / total)
         self._sum.run(self._awake())
@@ -171,13 +164,21 @@ class PhaseStep:
             share, portions = share * portions[0], []
         scaler = self.session.scaler
         factors = self._factors.of_launches(share, scaler, portions) if self._launching else None
-        with self._precision:
-            outcome = self.module(batch, alive=alive, factors=factors)
-        self.losses = [None if each is None else each.detach() for each in outcome.losses]
+        weights = self._factors.of_losses(share, scaler, portions) if self._alone else ()
+        self.losses = self._find_gradients(batch, alive, factors, weights)
         self._label = batch.get("label")
         self._sound = self.guard.passes(self.losses, [batch]) and self._sound
-        weights = self._factors.of_losses(share, scaler, portions) if self._alone else ()
-        self._send_back(outcome, factors, weights)
+
+    def _captured(self) -> Callable[..., list[Tensor | None]]:
+        """Compute gradients by replays where the phase says so, and the device can."""
+        recorder = captured.recorder_of(self.session.device) if self.plan.captured else None
+        if recorder is None:
+            return self._backwards
+        adding = self.plan.recipe.accumulate > 1
+        modules = [each for each in self.session.parts.values() if isinstance(each, nn.Module)]
+        return captured.Captured(
+            self._backwards, self._learning, recorder, modules=modules, adding=adding
+        )
 
     def portioned_losses(self) -> list[Tensor | None]:
         """Give the losses of the last batch, each as what it adds to that of all processes.
@@ -206,30 +207,6 @@ class PhaseStep:
         step = self.session.phase_step
         return tuple(step % every == 0 for every in self._every)
 
-    def _send_back(
-        self, outcome: Outcome, factors: Factors | None, weights: Sequence[Tensor]
-    ) -> None:
-        """Send the gradient of each group's weighted sum into the parameters.
-
-        The weights are the gradient that the sum would hand to its terms, so the sum itself, which
-        nobody reads, is not computed. The sum of a launch has its weights in it.
-        """
-        for group, into, retain in self._groups:
-            terms, gradients = [], []
-            for index in group.losses:
-                loss = outcome.losses[index]
-                if loss is not None and loss.requires_grad:
-                    terms.append(loss)
-                    gradients.append(weights[index])
-            for index in group.launches:
-                total = outcome.launched[index]
-                if total is not None and total.requires_grad:
-                    assert factors is not None
-                    terms.append(total)
-                    gradients.append(factors.scale)
-            if terms:
-                torch.autograd.backward(terms, gradients, retain_graph=retain, inputs=into)
-
     def _update(self) -> None:
         """Take one step of the optimizer."""
         scaler, clip = self.session.scaler, self.plan.recipe.clip_grad
@@ -257,24 +234,6 @@ class PhaseStep:
             return not any_of(self._world, not self._sound)
         return self._sound
 
-    def _parameters(self, each: Backward) -> list[Tensor] | None:
-        """Return the parameters that a restricted backward may change, its own loss included."""
-        if not each.into:
-            return None
-        flows = {self.plan.graph.nodes[name]["vertex"].flow for name in each.losses}
-        nodes = [
-            name
-            for name in self.plan.trained
-            if name in each.into or self.plan.graph.nodes[name]["vertex"].flow in flows
-        ]
-        return [
-            parameter
-            for name in nodes
-            if isinstance(part := self.session.parts[name], nn.Module)
-            for parameter in part.parameters()
-            if parameter.requires_grad
-        ]
-
 
 def _is_of_labelled(plan: PhasePlan, loss: Loss) -> bool:
     """Say whether a loss is a mean over the samples to which the data gives a label."""
@@ -282,9 +241,3 @@ def _is_of_labelled(plan: PhasePlan, loss: Loss) -> bool:
     ports = [edge.port for _, edge in inputs_of(plan.graph, loss.node)]
     read = {each: one.value for each, one in zip(ports, loss.reads, strict=True)}
     return port is not None and read.get(port) == f"{DATA}.label"
-
-
-def autocast_of(device: torch.device, precision: str) -> AbstractContextManager[object]:
-    """Make what runs forwards in a recipe's precision."""
-    dtype = {"bfloat16": torch.bfloat16, "float16": torch.float16}.get(precision)
-    return nullcontext() if dtype is None else torch.autocast(device.type, dtype=dtype)

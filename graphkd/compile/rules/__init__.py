@@ -1,6 +1,7 @@
 """The rules of a topology: what is wrong before any shape is known, and what only sizes show."""
 
 from graphkd.compile.rules.caches import refused_caches, useless_tops
+from graphkd.compile.rules.captures import refused_captures
 from graphkd.compile.rules.data import labels, mixing
 from graphkd.compile.rules.fits import too_few_samples, unseen_samples
 from graphkd.compile.rules.flows import idle_flows, into_names
@@ -29,6 +30,7 @@ __all__ = [
     "mixing",
     "phase_names",
     "refused_caches",
+    "refused_captures",
     "refused_shards",
     "too_few_samples",
     "unfitted",

@@ -10,6 +10,7 @@ import attrs
 from graphkd.compile.instructions import Cached, Convert
 from graphkd.compile.plan import PhasePlan, Schedule
 from graphkd.graph import above
+from graphkd.run.backwards import autocast_of
 from graphkd.run.budget import Budget
 from graphkd.run.cache.stores import open_stores, rows_of
 from graphkd.run.executor import PhaseModule
@@ -19,7 +20,6 @@ from graphkd.run.moving import moved
 from graphkd.run.progress import Progress
 from graphkd.run.session import Session, start_session
 from graphkd.run.source import Opened, Source, divide, open_splits, training_source
-from graphkd.run.step import autocast_of
 from graphkd.run.train import pick_device
 
 
