@@ -4,7 +4,6 @@ import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves, tree_map_only
 
-
 WAITING = {
     torch.ops.aten._local_scalar_dense.default,
     torch.ops.aten.equal.default,
@@ -17,12 +16,13 @@ WAITING = {
 class Operators(TorchDispatchMode):
     """Notes each operator with the memory that it reads and writes."""
 
-    def __init__(self):
+    def __init__(self, *, refused=WAITING):
         super().__init__()
+        self.refused = refused
         self.seen = []
 
     def __torch_dispatch__(self, function, types, args=(), kwargs=None):
-        if function in WAITING:
+        if function in self.refused:
             raise RuntimeError(f"{function}: operation not permitted when stream is capturing")
         made = function(*args, **(kwargs or {}))
         found = (args, kwargs or {}, made)
@@ -43,8 +43,9 @@ class Operators(TorchDispatchMode):
 class Replays:
     """A recorder; capturing leaves no trace in the modules and the random numbers."""
 
-    def __init__(self, modules):
+    def __init__(self, modules, *, refused=WAITING):
         self.modules = list(modules)
+        self.refused = refused
         self.recorded = 0
 
     def warm_up(self, work):
@@ -54,7 +55,7 @@ class Replays:
         found = (each for module in self.modules for each in module.state_dict().values())
         state = [each for each in found if isinstance(each, torch.Tensor)]
         before, random = [each.clone() for each in state], torch.get_rng_state()
-        with Operators() as operators:
+        with Operators(refused=self.refused) as operators:
             made = work()
         with torch.no_grad():
             for each, old in zip(state, before, strict=True):
