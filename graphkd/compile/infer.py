@@ -13,7 +13,7 @@ from graphkd.compile.building import build, needs_target
 from graphkd.compile.matching import misfits
 from graphkd.compile.offers import READY, Offer, offer_to
 from graphkd.compile.progress import Arrival, Likeness, Progress
-from graphkd.compile.rules import useless_tops, weightless_flows, wild_projectors
+from graphkd.compile.rules import idle_rates, useless_tops, weightless_flows, wild_projectors
 from graphkd.compile.running import run
 from graphkd.component import Site, Socket
 from graphkd.graph import (
@@ -50,7 +50,8 @@ def infer(graph: Graph) -> Graph:
     made.graph["sites"] = progress.sites
     if made.graph["problems"]:
         return made
-    return report(made, [*weightless_flows(made), *wild_projectors(made), *useless_tops(made)])
+    found = (*weightless_flows(made), *wild_projectors(made), *useless_tops(made))
+    return report(made, [*found, *idle_rates(made, progress.modules)])
 
 
 def site_for(graph: Graph, name: str, modules: Mapping[str, nn.Module], *, load: bool) -> Site:

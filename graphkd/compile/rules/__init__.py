@@ -15,6 +15,7 @@ from graphkd.compile.rules.nodes import (
 )
 from graphkd.compile.rules.phases import empty_phases, phase_names
 from graphkd.compile.rules.placed import misplaced
+from graphkd.compile.rules.rates import idle_rates
 from graphkd.compile.rules.shards import refused_shards
 from graphkd.compile.rules.weights import weightless_flows, wild_projectors
 
@@ -23,6 +24,7 @@ __all__ = [
     "deliver",
     "empty_phases",
     "idle_flows",
+    "idle_rates",
     "ignorant_sources",
     "into_names",
     "labels",
