@@ -2,39 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from functools import partial
-from itertools import groupby
-from operator import itemgetter
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from graphkd.compile.instructions import (
-    Cached,
-    Convert,
-    Fit,
-    Forward,
-    Fused,
-    Instruction,
-    Loss,
-    Measure,
-    Read,
-    Wait,
-)
+from graphkd.compile.instructions import Loss
 from graphkd.compile.plan import PhasePlan
-from graphkd.graph import describe_vertex, vertex
-from graphkd.run.blocks import Operation, Values, in_turn, together
-from graphkd.run.cache import Store, keeping, stored_name
-from graphkd.run.images import converter
+from graphkd.run.cache import Store
 from graphkd.run.launches import device_of, groups_of, launches_of, plain_factors
 from graphkd.run.outcome import Factors, Outcome
-from graphkd.run.placed import SideStream, placed
-from graphkd.run.used import sharing_with, used_nodes
-
-Block = tuple[Operation, int | None]
-"""Operations that run together, and the number of the loss that they make, of a launch its last."""
+from graphkd.run.program import Program
+from graphkd.run.used import used_nodes
 
 
 class PhaseModule(nn.Module):
@@ -66,7 +46,6 @@ class PhaseModule(nn.Module):
         """
         super().__init__()
         self.plan = plan
-        self._stores = stores or {}
         self.nodes = nn.ModuleDict(
             {
                 name: parts[name]
@@ -74,30 +53,16 @@ class PhaseModule(nn.Module):
                 if isinstance(parts.get(name), nn.Module)
             }
         )
-        losses = [each.node for each in plan.instructions if isinstance(each, Loss)]
         self._device = device_of(plan, self.nodes)
-        self._side = SideStream()
-        self._launches = launches_of(plan, parts, self._device)
-        self._fused = {one.node for each, _ in self._launches for one in each.members}
-        self.launches = [
-            [losses.index(one.node) for one in each.members] for each, _ in self._launches
-        ]
+        launches = launches_of(plan, parts, self._device)
+        losses = [each.node for each in plan.instructions if isinstance(each, Loss)]
+        self.launches = [[losses.index(one.node) for one in each.members] for each, _ in launches]
         self.groups = groups_of(plan, self.launches)
-        self._slots: dict[str, int] = {}
-        self._stored: list[tuple[str, int]] = []
-        self._readers: list[Any] = []
-        self._notes: dict[Operation, Callable[[Values], str]] = {}
-        # no value has a name with a space
-        self._factors = self._slot("factors of launches")
-        self._sums = [self._slot(f"sum of launch {n}") for n in range(len(self.launches))]
-        self._blocks = self._compile(plan, parts)
-        self._inputs = [
-            (name.removeprefix("data."), slot)
-            for name, slot in self._slots.items()
-            if name.startswith("data.")
-        ]
-        self._losses = [self._slots[name] for name in losses]
         self._awake = [True] * len(losses)
+        modules = dict(self.nodes.items())
+        self._program = Program(
+            plan, parts, modules=modules, stores=stores or {}, launches=launches
+        )
 
     def activate(self) -> None:
         """Let what learns in the phase learn, freeze the rest, and go into training mode."""
@@ -134,180 +99,30 @@ class PhaseModule(nn.Module):
             factors: what launches multiply with; by default the weights, and a scale of 1.
         """
         awake = self._awake if alive is None else alive
-        values = self._start(batch)
+        program = self._program
+        values = program.start(batch)
         if self.launches:
-            values[self._factors] = factors or plain_factors(self.launches, weights, self._device)
-        for run, loss in self._blocks:
+            values[program.factors] = factors or plain_factors(self.launches, weights, self._device)
+        for run, loss in program.blocks:
             if loss is None or awake[loss]:
                 run(values)
         return Outcome(
-            [values[slot] for slot in self._losses],
+            [values[slot] for slot in program.losses],
             weights,
             self.groups,
-            [values[slot] for slot in self._sums],
+            [values[slot] for slot in program.sums],
         )
 
     @torch.no_grad()
     def values(self, batch: Mapping[str, Tensor], wanted: Sequence[str]) -> dict[str, Tensor]:
         """Run the instructions and return some of the values by name."""
-        values = self._start(batch)
-        for run, loss in self._blocks:
+        program = self._program
+        values = program.start(batch)
+        for run, loss in program.blocks:
             if loss is None:
                 run(values)
-        return {name: values[self._slots[name]] for name in wanted}
+        return {name: values[program.slot(name)] for name in wanted}
 
     def close(self) -> None:
         """Take back what was attached to the models to read their taps."""
-        for reader in self._readers:
-            getattr(reader, "close", lambda: None)()
-
-    def _start(self, batch: Mapping[str, Tensor]) -> Values:
-        values: Values = [None] * len(self._slots)
-        for name, slot in self._inputs:
-            values[slot] = batch[name]
-        for name, slot in self._stored:
-            values[slot] = batch.get(name)
-        return values
-
-    def _slot(self, value: str) -> int:
-        return self._slots.setdefault(value, len(self._slots))
-
-    def _compile(self, plan: PhasePlan, parts: Mapping[str, Any]) -> list[Block]:
-        """Make one block of each loss, and of neighbours that record a graph or record none."""
-        found: list[tuple[bool, int | None, Operation]] = []
-        losses = 0
-        for each in plan.instructions:
-            losses += isinstance(each, Loss)
-            # a group of losses comes right behind its last one, and is alive with it
-            loss = losses - 1 if isinstance(each, (Loss, Fused)) else None
-            gradient = loss is not None or getattr(each, "gradient", False)
-            operation = self._operation(each, parts)
-            if operation is not None:
-                found.append((gradient, loss, operation))
-                self._notes[operation] = partial(self._note, each)
-            if frees := getattr(each, "frees", ()):
-                found.append((gradient, loss, self._free(frees)))
-        return [
-            (together([each for _, _, each in group], notes=self._notes, gradient=gradient), loss)
-            for (gradient, loss), group in groupby(found, key=itemgetter(0, 1))
-        ]
-
-    def _operation(self, each: Instruction, parts: Mapping[str, Any]) -> Operation | None:
-        """Make what runs an instruction; None for one that is left out here, or ends the step."""
-        match each:
-            case Convert():
-                return self._call(converter(each.image), each.reads, each.makes[0])
-            case Forward():
-                return self._read_taps(each, parts)
-            case Wait():
-                return self._side.waiting(each.node)
-            case Cached():
-                return self._read_or_compute(each, parts)
-            case Loss() if each.node not in self._fused:
-                return self._call(parts[each.node], each.reads, each.node)
-            case Fused():
-                return self._launch(each)
-            case Measure():
-                return self._call(parts[each.node], each.reads, each.node)
-            case Fit():
-                return self._call(parts[each.node].update, each.reads)
-        return None
-
-    def _read_taps(self, each: Forward, parts: Mapping[str, Any]) -> Operation:
-        part = parts[each.module]
-        if each.taps == ("",):
-            return self._call(part, each.reads, each.makes[0])
-        reader = part.reader(each.taps, stop=each.stops)
-        self._readers.append(reader)
-        sharing = set(sharing_with(self.plan, each.module))
-        modules = [module for name, module in self.nodes.items() if name in sharing]
-        read = placed(reader, each.placement, modules=modules)
-        if each.placement.aside:
-            read = self._side.aside(each.node, read)
-        arguments = self._arguments(each.reads)
-        slots = [self._slot(name) for name in each.makes]
-
-        def run(values: Values) -> None:
-            for slot, made in zip(slots, read(*arguments(values)), strict=True):
-                values[slot] = made
-
-        return run
-
-    def _read_or_compute(self, each: Cached, parts: Mapping[str, Any]) -> Operation:
-        body: list[Operation] = []
-        for one in each.body:
-            operation = self._operation(one, parts)
-            assert operation is not None
-            body += [operation, self._free(one.frees)]
-        if each.node not in self._stores:
-            return in_turn(body)
-        stored = [(name, self._slot(name)) for name in map(stored_name, each.makes)]
-        self._stored += stored
-        return keeping(
-            body,
-            node=each.node,
-            store=self._stores[each.node],
-            rows=self._slot(each.reads[0].value),
-            stored=[slot for _, slot in stored],
-            makes=[self._slot(name) for name in each.makes],
-        )
-
-    def _call(self, function: Any, reads: tuple[Read, ...], makes: str = "") -> Operation:
-        """Make the call with values from their slots, and keep what it gives."""
-        arguments = self._arguments(reads)
-        slot = self._slot(makes)
-
-        def run(values: Values) -> None:
-            values[slot] = function(*arguments(values))
-
-        return run
-
-    def _launch(self, each: Fused) -> Operation | None:
-        """Compute the losses of a group together; None where there is no launch for it."""
-        groups = [fused for fused, _ in self._launches]
-        if each not in groups:
-            return None
-        number = groups.index(each)
-        launch, total = self._launches[number][1], self._sums[number]
-        arguments = [self._arguments(one.reads) for one in each.members]
-        slots = [self._slot(one.node) for one in each.members]
-
-        def run(values: Values) -> None:
-            factors: Factors = values[self._factors]
-            taken = [take(values) for take in arguments]
-            losses, values[total] = launch(taken, factors.weights[number], factors.scale)
-            for slot, loss in zip(slots, losses, strict=True):
-                values[slot] = loss
-
-        return run
-
-    def _arguments(self, reads: tuple[Read, ...]) -> Callable[[Values], Sequence[Any]]:
-        """Take values from their slots, gradients stopped where they must."""
-        slots = [self._slot(read.value) for read in reads]
-        if any(read.detach for read in reads):
-            stops = [(slot, read.detach) for slot, read in zip(slots, reads, strict=True)]
-            return lambda values: [
-                values[slot].detach() if stop else values[slot] for slot, stop in stops
-            ]
-        # the compiler cannot look into an itemgetter
-        if len(slots) > 1 and not self.plan.recipe.compile:
-            return itemgetter(*slots)
-        return lambda values: [values[slot] for slot in slots]
-
-    def _free(self, names: tuple[str, ...]) -> Operation:
-        slots = [self._slots[name] for name in names]
-
-        def run(values: Values) -> None:
-            for slot in slots:
-                values[slot] = None
-
-        return run
-
-    def _note(self, each: Any, values: Values) -> str:
-        """Say which vertex failed, and on what."""
-        names = dict.fromkeys(read.value for read in each.reads)
-        found = [(name, values[self._slots[name]]) for name in names]
-        shapes = [f"{name} {tuple(value.shape)}" for name, value in found if value is not None]
-        nodes = [one.node for one in each.members] if isinstance(each, Fused) else [each.node]
-        who = [describe_vertex(vertex(self.plan.graph, node)) for node in nodes]
-        return f"while running {' and '.join(who)} on {', '.join(shapes)}"
+        self._program.close()

@@ -45,5 +45,5 @@ def _taker(graph: Graph, name: str, phase: Phase, modules: Mapping[str, nn.Modul
         if other in learning and other in modules and vertex(graph, other).settings is not None:
             left -= {id(each) for each in modules[other].parameters()}
             if not left:
-                return other
+                return str(other)
     return ""
