@@ -14,6 +14,8 @@ hypothesis.settings.register_profile("graphkd", deadline=None)
 hypothesis.settings.load_profile("graphkd")
 
 torch.set_num_threads(1)
+# commands that tests start share the machine with other tests
+os.environ.setdefault("OMP_NUM_THREADS", "1")
 if not torch.cuda.is_available():
     # read when Triton is imported, which nothing above does
     os.environ["TRITON_INTERPRET"] = "1"

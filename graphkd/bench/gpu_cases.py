@@ -1,94 +1,135 @@
-"""Pairs of timm models that are distilled by logits on a GPU, and the ways to do it."""
+"""What is measured on a GPU: methods, each a blueprint and a loop written by hand."""
 
 from __future__ import annotations
 
-import copy
-from collections.abc import Sequence
+import json
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import attrs
 import torch
-import torch.nn.functional as F
 from safetensors.torch import save_file
 from timm import create_model
-from timm.task import LogitDistillationTask
-from torch import Tensor, nn
 
 from graphkd.bench.cases import HARD, LR, MOMENTUM, SOFT, TEMPERATURE
+from graphkd.bench.gpu_by_hand import Writer, by_logits
+from graphkd.bench.gpu_gpd import by_dynamic_teacher
+from graphkd.bench.gpu_tas import by_assistant
 from graphkd.blueprint import loads
 from graphkd.compile import compile_blueprint
-from graphkd.run.executor import PhaseModule
-from graphkd.run.optim import make_optimizer
+from graphkd.run.backwards import Batch
 from graphkd.run.session import Session, start_session
-from graphkd.run.step import Batch, PhaseStep, autocast_of
 
 CLASSES = 1000
-BLUEPRINT = """\
-blueprint: bench
-data: {{dataset: fake, size: {size}, classes: {classes}, batch_size: {batch}}}
-nodes:
-  teacher: {{type: teacher, model: timm/{teacher}, weights: teacher.safetensors{placed}}}
-  student: {{type: student, model: timm/{student}}}
+TIMM, LOW_TEACHER = "timm's task", "graphkd, bfloat16 teacher"
+"""Contestants that do not take part everywhere."""
+
+# further nodes, then flows; that of TAS and GPD are the shipped blueprints' last phases
+LOGITS = f"""\
 flows:
-  - {{from: data.label, to: student.logits, loss: cross_entropy, weight: {hard}}}
-  - {{from: teacher.logits, to: student.logits, loss: kl, temperature: {t}, weight: {soft}}}
-train:
-  {{optimizer: sgd, lr: {lr}, momentum: {momentum}, weight_decay: 0, schedule: constant,
-   precision: {precision}, streams: {streams}}}
+  - {{from: data.label, to: student.logits, loss: cross_entropy, weight: {HARD}}}
+  - from: teacher.logits
+    to: student.logits
+    loss: kl
+    temperature: {TEMPERATURE}
+    weight: {SOFT}
+"""
+TAS = """\
+  assistant: {type: hybrid_assistant, early: student.stage3, late: teacher.stage4}
+flows:
+  - {from: data.label, to: assistant.logits, loss: cross_entropy}
+  - {from: data.label, to: student.logits, loss: cross_entropy, weight: 2}
+  - {from: teacher.logits, to: assistant.logits, loss: ofa, nontarget_power: false}
+  - {from: assistant.logits, to: student.logits, loss: ofa, nontarget_power: false}
+  - {from: teacher.logits, to: student.logits, loss: ofa, nontarget_power: false}
+  - {from: teacher.embedding, to: assistant.embedding, loss: infonce, anchor: teacher}
+  - {from: assistant.embedding, to: student.embedding, loss: infonce, anchor: teacher, via: linear}
+  - {from: teacher.embedding, to: student.embedding, loss: infonce, anchor: teacher, via: linear}
+"""
+GPD = """\
+  dynamic: {type: dynamic_teacher, of: student, expand: 2, branches: 6}
+flows:
+  - {from: data.label, to: dynamic.logits, loss: cross_entropy}
+  - {from: data.label, to: student.logits, loss: cross_entropy}
+  - {from: teacher.logits, to: dynamic.logits, loss: dkd, temperature: 1, alpha: 1, beta: 0.5}
+  - {from: teacher.logits, to: student.logits, loss: dkd, temperature: 1, alpha: 1, beta: 0.5}
+  - {from: dynamic.logits, to: student.logits, loss: soft_cross_entropy, smoothing: 0.1, weight: 3}
 """
 
 
 @attrs.frozen
 class GpuCase:
-    """Two models of timm.
+    """A method with two models of timm.
 
     Attributes:
+        method: what tables call it.
+        graph: its nodes beside teacher and student, and its flows, as a blueprint has them.
+        by_hand: writes the same computation without graphkd.
         teacher: its name in timm.
         student: its name in timm.
         batch: images in a batch.
-        size: their height and width in pixels.
+        teacher_args: of the teacher's constructor.
+        recipe: what the method adds to the recipe.
+        size: height and width of the images in pixels, as both models take them.
         precision: of the recipe.
+        left_out: contestants that do not take part, each with the reason.
     """
 
+    method: str
+    graph: str
+    by_hand: Writer
     teacher: str
     student: str
     batch: int
+    teacher_args: Mapping[str, Any] = attrs.field(factory=dict)
+    recipe: Mapping[str, Any] = attrs.field(factory=dict)
     size: int = 224
     precision: str = "bfloat16"
+    left_out: Mapping[str, str] = attrs.field(factory=dict)
 
     @property
     def name(self) -> str:
         """Name the case as tables do."""
-        return f"{self.teacher} -> {self.student}"
+        return f"{self.method}, {self.teacher} -> {self.student}"
 
     def start(
-        self, folder: Path, device: torch.device, *, placed: str = "", streams: bool = False
+        self,
+        folder: Path,
+        device: torch.device,
+        *,
+        placed: Mapping[str, Any] | None = None,
+        train: Mapping[str, Any] | None = None,
     ) -> Session:
         """Compile the case and build its networks, with the same weights every time.
 
         Args:
             folder: where the teacher's weights are kept.
             device: where all is.
-            placed: further keys of the teacher, after a comma.
-            streams: whether the teacher runs on the side stream.
+            placed: further keys of the teacher.
+            train: further keys of the recipe.
         """
         file = folder / "teacher.safetensors"
         if not file.exists():
             torch.manual_seed(0)
-            save_file(create_model(self.teacher, num_classes=CLASSES).state_dict(), file)
-        text = BLUEPRINT.format(
-            **attrs.asdict(self),
-            classes=CLASSES,
-            placed=placed,
-            streams=str(streams).lower(),
-            hard=HARD,
-            soft=SOFT,
-            t=TEMPERATURE,
-            lr=LR,
-            momentum=MOMENTUM,
-        )
+            teacher = create_model(self.teacher, num_classes=CLASSES, **self.teacher_args)
+            save_file(teacher.state_dict(), file)
+        text = self._blueprint(placed=placed or {}, train=train or {})
         blueprint = attrs.evolve(loads(text), folder=folder)
         return start_session(compile_blueprint(blueprint), seed=0, device=device)
+
+    def _blueprint(self, *, placed: Mapping[str, Any], train: Mapping[str, Any]) -> str:
+        data = {"dataset": "fake", "size": self.size, "classes": CLASSES, "batch_size": self.batch}
+        model = {"model": f"timm/{self.teacher}", "args": self.teacher_args}
+        teacher = {"type": "teacher", **model, "weights": "teacher.safetensors", **placed}
+        student = {"type": "student", "model": f"timm/{self.student}"}
+        optimizer = {"optimizer": "sgd", "lr": LR, "momentum": MOMENTUM, "weight_decay": 0}
+        course = {"schedule": "constant", "precision": self.precision}
+        return (
+            f"blueprint: bench\ndata: {json.dumps(data)}\nnodes:\n"
+            f"  teacher: {json.dumps(teacher)}\n  student: {json.dumps(student)}\n{self.graph}"
+            f"train: {json.dumps({**optimizer, **course, **self.recipe, **train})}\n"
+        )
 
     def batches(self, count: int, device: torch.device) -> list[Batch]:
         """Make batches that lie ready on the device, of noise in [0, 1]."""
@@ -104,80 +145,30 @@ class GpuCase:
         ]
 
 
+_NO_TASK = "timm has no task of this kind"
 CASES = (
-    GpuCase("resnet34", "resnet18", batch=256),
-    GpuCase("vit_large_patch16_224", "vit_small_patch16_224", batch=64),
+    GpuCase("logits", LOGITS, by_logits, "resnet34", "resnet18", batch=256),
+    GpuCase(
+        "logits", LOGITS, by_logits, "vit_large_patch16_224", "vit_small_patch16_224", batch=64
+    ),
+    GpuCase(
+        "TAS",
+        TAS,
+        by_assistant,
+        "vit_small_patch16_224",
+        "resnet18",
+        batch=128,
+        teacher_args={"class_token": False, "global_pool": "avg"},
+        left_out={TIMM: _NO_TASK, LOW_TEACHER: "the assistant runs modules of the teacher"},
+    ),
+    GpuCase(
+        "GPD",
+        GPD,
+        by_dynamic_teacher,
+        "resnet34",
+        "resnet18",
+        batch=128,
+        recipe={"clip_grad": 5},
+        left_out={TIMM: _NO_TASK},
+    ),
 )
-
-
-class ByHand:
-    """The loop that a careful person writes, or one that computes its loss by timm's task."""
-
-    def __init__(self, session: Session, *, by_task: bool = False) -> None:
-        plan = session.schedule.phases[0]
-        parts = session.parts
-        self.teacher = copy.deepcopy(parts["teacher"].deliverable()).eval().requires_grad_(False)
-        self.student: nn.Module = copy.deepcopy(parts["student"].deliverable()).train()
-        image = parts["student"].image
-        self.mean, self.std = (
-            torch.tensor(each, device=session.device).view(1, -1, 1, 1)
-            for each in (image.mean, image.std)
-        )
-        self.precision = autocast_of(session.device, plan.recipe.precision)
-        self.optimizer = torch.optim.SGD(
-            self.student.parameters(), lr=LR, momentum=MOMENTUM, nesterov=True
-        )
-        self.task = _task(self.student, self.teacher, session.device) if by_task else None
-
-    def run(self, batches: Sequence[Batch]) -> None:
-        """Do one optimizer step for each batch."""
-        for batch in batches:
-            image = (batch["image"] - self.mean) / self.std
-            with self.precision:
-                loss = self._loss(image, batch["label"])
-            loss.backward()  # type: ignore[no-untyped-call]
-            self.optimizer.step()
-            self.optimizer.zero_grad(set_to_none=True)
-
-    def _loss(self, image: Tensor, label: Tensor) -> Tensor:
-        if self.task is not None:
-            loss: Tensor = self.task(image, label)["loss"]
-            return loss
-        with torch.no_grad():
-            knowledge = self.teacher(image)
-        logits = self.student(image)
-        log_student = F.log_softmax(logits / TEMPERATURE, dim=-1)
-        softened = F.softmax(knowledge / TEMPERATURE, dim=-1)
-        soft = F.kl_div(log_student, softened, reduction="batchmean") * TEMPERATURE**2
-        return HARD * F.cross_entropy(logits, label) + SOFT * soft
-
-
-def _task(student: nn.Module, teacher: nn.Module, device: torch.device) -> nn.Module:
-    task: nn.Module = LogitDistillationTask(
-        student,
-        teacher,
-        criterion=nn.CrossEntropyLoss(),
-        distill_loss_weight=SOFT,
-        task_loss_weight=HARD,
-        temperature=TEMPERATURE,
-        device=device,
-        verbose=False,
-    )
-    return task
-
-
-class ByGraph:
-    """What `graphkd train` runs, without its loader and its log."""
-
-    def __init__(self, session: Session) -> None:
-        plan = session.schedule.phases[0]
-        session.optimizer = make_optimizer(plan, session.parts)
-        module = PhaseModule(plan, session.parts)
-        module.activate()
-        self.step = PhaseStep(plan, session, module, steps_per_epoch=1000)
-        self.student: nn.Module = session.parts["student"].deliverable()
-
-    def run(self, batches: Sequence[Batch]) -> None:
-        """Do one optimizer step for each batch."""
-        for batch in batches:
-            self.step.run([batch])
