@@ -32,11 +32,12 @@ gallery: .venv/.installed
 	$(BIN)/python docs/gallery/write.py
 
 # docs/soak.md: runs that are killed a hundred times and resumed, beside undisturbed ones;
-# docs/fuzz.md: a hundred thousand mutated blueprints
+# docs/fuzz.md: a hundred thousand mutated blueprints; docs/overhead.md: what checkpoints cost
 soak: .venv/.installed-test
 	$(BIN)/python -m tests.soak.captured
 	$(BIN)/python -m tests.soak.kill --kills 100 --out docs/soak.md
 	$(BIN)/python -m tests.soak.fuzz --cases 100000 --out docs/fuzz.md
+	$(BIN)/python -m tests.soak.overhead --out docs/overhead.md
 
 # what only a GPU shows: the tests marked gpu, memory and races, and how fast the kernels are
 gpu: .venv/.installed-test

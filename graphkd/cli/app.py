@@ -10,6 +10,7 @@ from cyclopts import App, CycloptsError
 
 from graphkd import __version__
 from graphkd.cli import caching, comparing, drawing, looking, making, running, studying
+from graphkd.cli.starting import alike, require_together
 from graphkd.errors import BlueprintError
 
 app = App(
@@ -34,9 +35,10 @@ app.command(studying.study)
 def main(words: Sequence[str] | None = None) -> None:
     """Run one command and leave with its exit status: 0, 1 for a mistake, 130 when stopped."""
     try:
+        require_together(app.parse_commands(words)[0])
         app(words, exit_on_error=False, print_error=False)
     except CycloptsError as error:
-        _leave(str(error).strip(), 1)
+        _leave(str(alike(error)).strip(), 1)
     except BlueprintError as error:
         _leave(str(error), 1)
     except BrokenPipeError:

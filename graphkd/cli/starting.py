@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from shlex import quote
 from typing import TYPE_CHECKING, Annotated
@@ -28,6 +28,42 @@ Nproc = Annotated[
 ]
 
 
+TOGETHER = ("train", "resume")
+"""Commands whose processes share the work; any other would do the same in each."""
+
+
+def require_together(command: Sequence[str]) -> None:
+    """Refuse a command that makes no sense in several processes.
+
+    Args:
+        command: its names, like `study` and `fidelity`; options of graphkd itself begin with `-`.
+
+    Raises:
+        BlueprintError: torchrun has started several processes of it.
+    """
+    if not command or command[0] in TOGETHER or command[0].startswith("-"):
+        return
+    if "RANK" not in os.environ:
+        return
+    from graphkd.run.world import world_of
+
+    size = world_of(os.environ).size
+    if size == 1:
+        return
+    name = " ".join(command)
+    text = f"{name}: runs in one process, and this is one of {size} (RANK and WORLD_SIZE are set)"
+    raise alike(mistake(f"{text}; write graphkd {name} without torchrun, or unset them"))
+
+
+def alike(error: Exception) -> Exception:
+    """Return a mistake that all processes of a command make, of which the first goes on to tell."""
+    if "RANK" not in os.environ:
+        return error
+    from graphkd.run import distributed
+
+    return distributed.alike(error)
+
+
 def options_of(plugin: list[str] | None, *, as_json: bool) -> list[str]:
     """Write the options of a command down as words."""
     return [*(f"--plugin={each}" for each in plugin or ()), *["--json"] * as_json]
@@ -42,7 +78,8 @@ def start(count: int, words: list[str]) -> None:
     from graphkd.run.start import is_started, start_processes
 
     if is_started():
-        raise mistake("--nproc starts processes, but torchrun has started this one; leave it out")
+        text = "--nproc starts processes, but torchrun has started this one; leave it out"
+        raise alike(mistake(text))
     sys.exit(start_processes(count, words))
 
 

@@ -12,7 +12,7 @@ import attrs
 
 from graphkd.blueprint import Blueprint, loads
 from graphkd.blueprint.diff import diff
-from graphkd.errors import BlueprintError, mistake, shown
+from graphkd.errors import BlueprintError, did_you_mean, mistake, shown
 from graphkd.inspect.text import one_line
 
 HARMLESS = re.compile(
@@ -47,7 +47,8 @@ def differences(before: Mapping[str, Any], now: Mapping[str, Any]) -> list[Diffe
 
     Args:
         before: as a checkpoint has it: `blueprint` as text, `still`, the hashes of frozen models,
-            `without`, the passes that are left out, and of a run `versions`, `device` and `data`.
+            `without`, the passes that are left out, and of a run `versions`, `device`, `processes`,
+            `surroundings` and `data`.
         now: the same; what it does not have is not compared.
     """
     return [
@@ -56,6 +57,7 @@ def differences(before: Mapping[str, Any], now: Mapping[str, Any]) -> list[Diffe
         *_of_setting("without", before, now),
         *_of_setting("device", before, now, harmless=True),
         *_of_setting("processes", before, now, harmless=True),
+        *_of_surroundings(before, now),
         *_of_data(before, now),
         *_of_mapping("weights", before, now, name="still"),
     ]
@@ -105,6 +107,15 @@ def _of_setting(
         yield Difference(key, one_line(f"~ {key}: {one} -> {other}"), harmless)
 
 
+def _of_surroundings(before: Mapping[str, Any], now: Mapping[str, Any]) -> Iterator[Difference]:
+    """Compare how two processes compute, as far as both have told."""
+    one, other = (each.get("surroundings", {}) for each in (before, now))
+    for name, was in one.items():
+        if was != other.get(name, was):
+            line = one_line(f"~ {name}: {was} -> {other[name]}")
+            yield Difference(f"surroundings.{name}", line, harmless=True)
+
+
 def _of_data(before: Mapping[str, Any], now: Mapping[str, Any]) -> Iterator[Difference]:
     one, other = before.get("data"), now.get("data")
     if one is None or other is None or one == other:
@@ -144,8 +155,20 @@ def require_same(
     lines = [f"  {each.line}" for each in refused]
     if folder is None:
         raise mistake("\n".join([HEAD, *lines, UNDO]))
-    keys = dict.fromkeys([*allowed, *(each.key for each in refused)])
+    there = [each.key for each in found]
+    # those that were allowed stay in the command
+    keys = dict.fromkeys(
+        [*(key for key in allowed if key in there), *(each.key for each in refused)]
+    )
     words = " ".join(f"--allow-changed {quote(key)}" for key in keys)
     command = f"  graphkd resume {quote(str(folder))} {words}"
     hint = f"{UNDO}; to go on all the same, though no longer exactly:"
+    lines += [_unknown(key, there) for key in dict.fromkeys(allowed) if key not in there]
     raise mistake("\n".join([f"{folder}: {HEAD}", *lines, hint, command]))
+
+
+def _unknown(key: str, there: list[str]) -> str:
+    """Say that a key that was allowed is that of no change; the last part is often left alone."""
+    near = next((each for each in there if each.rpartition(".")[2] == key), None)
+    hint = f"; did you mean '{near}'?" if near else did_you_mean(key, there)
+    return one_line(f"  --allow-changed {key}: nothing of that name changed{hint}")

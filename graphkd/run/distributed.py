@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 import gc
-import itertools
 import os
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import timedelta
 from typing import TYPE_CHECKING
 
 import torch
 import torch.distributed as dist
 
+from graphkd.errors import BlueprintError
 from graphkd.run.loop import Stopped
+from graphkd.run.roll_call import call_roll
+from graphkd.run.signs import is_first_to_fail
 from graphkd.run.together import wait
+from graphkd.run.watch import limit_of, watching
 from graphkd.run.world import World, world_of
 
 if TYPE_CHECKING:
@@ -22,10 +26,12 @@ if TYPE_CHECKING:
 
 HEARD = 5.0
 """Seconds that a process waits for the one that failed first to say why."""
-_FAILED = "failed"
-_joins = itertools.count()
+PATIENCE = 10.0
+"""Times the limit of the processes, after which PyTorch gives up whatever it waits for."""
 _store: Store | None = None
-"""Of all attempts; it stays when a process parts from the others."""
+"""Of all that torchrun starts; it stays when a process parts from the others."""
+_own: set[str] = set()
+"""What this process was told to remember."""
 
 
 @contextmanager
@@ -39,25 +45,45 @@ def joined() -> Iterator[World]:
     if world.size == 1 or dist.is_initialized():
         yield world
         return
-    store = _start(world)
+    limit = _limit()
+    store = _start(world, limit)
     try:
-        yield world
+        with watching(world, store.clone(), limit):
+            yield world
+            wait(world)
     except Stopped:
         # all of them stop after the same step
-        _stop(world)
+        wait(world)
+        _part()
         raise
     except (KeyboardInterrupt, SystemExit):
         raise
     except BaseException as error:
-        if not _is_first_to_fail(store, world):
+        if not is_first_to_fail(store, world):
             time.sleep(HEARD)
             raise SystemExit(1) from error
         raise
-    _stop(world)
+    _part()
 
 
-def _start(world: World) -> Store:
-    """Find each other through a store of our own: see `_attempt`."""
+def alike(error: Exception) -> Exception:
+    """Return a mistake that all processes make, of which the first goes on to tell."""
+    if not world_of(os.environ).first:
+        # torchrun ends all when one ends
+        time.sleep(HEARD)
+        raise SystemExit(1) from error
+    return error
+
+
+def _limit() -> float:
+    try:
+        return limit_of(os.environ)
+    except BlueprintError as error:
+        raise alike(error) from error
+
+
+def _start(world: World, limit: float) -> Store:
+    """Find each other through a store of our own: see `call_roll`."""
     from torch.distributed import PrefixStore, TCPStore  # type: ignore[attr-defined]
 
     global _store
@@ -70,49 +96,36 @@ def _start(world: World) -> Store:
             wait_for_workers=False,
         )
         _store = PrefixStore("graphkd", base)
-    # a process may join more than once
-    store = PrefixStore(f"{_attempt()}/{next(_joins)}", _store)
+    store = PrefixStore(call_roll(_store, world), _store)
     on_gpu = torch.cuda.is_available() and dist.is_nccl_available()
     # what is no tensor of a GPU goes through gloo, and so does not wait for one
     backend = "cpu:gloo,cuda:nccl" if on_gpu else "gloo"
     if on_gpu and world.local < torch.cuda.device_count():
         torch.cuda.set_device(world.local)
-    dist.init_process_group(backend, store=store, rank=world.rank, world_size=world.size)
+    dist.init_process_group(
+        backend,
+        store=store,
+        rank=world.rank,
+        world_size=world.size,
+        # it knows not who takes long and who does not answer
+        timeout=timedelta(seconds=PATIENCE * limit),
+    )
     return store
 
 
-def _attempt() -> int:
-    """Count the restarts by torchrun.
-
-    Without it in the keys of the store, a restarted process may read the addresses of processes
-    that are gone.
-    """
-    return int(os.environ.get("TORCHELASTIC_RESTART_COUNT", "0"))
-
-
-def _stop(world: World) -> None:
-    """Part at the same time, with nothing left that holds on to the group."""
-    wait(world)
+def _part() -> None:
+    """Leave nothing that holds on to the group."""
     gc.collect()
     dist.destroy_process_group()
-
-
-def _is_first_to_fail(store: Store, world: World) -> bool:
-    try:
-        # the value that is there afterwards
-        first: bytes = store.compare_set(_FAILED, "", str(world.rank))
-    except RuntimeError:
-        # the store went with the process that failed first
-        return False
-    return first == str(world.rank).encode()
 
 
 def remember(text: str) -> None:
     """Keep a text for the processes that torchrun starts in the place of these, should they die."""
     if _store is not None:
         _store.set(text, "yes")
+        _own.add(text)
 
 
 def remembers(text: str) -> bool:
     """Say whether a process before a restart told to `remember` the text."""
-    return _store is not None and _attempt() > 0 and bool(_store.check([text]))
+    return _store is not None and text not in _own and bool(_store.check([text]))

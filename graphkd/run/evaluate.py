@@ -21,6 +21,7 @@ from graphkd.run.executor import PhaseModule
 from graphkd.run.sharding import in_step
 from graphkd.run.together import first_does, gather
 from graphkd.run.unreadable import DataError
+from graphkd.run.watch import at
 from graphkd.run.world import ALONE, World
 
 Report = dict[str, dict[str, float]]
@@ -113,6 +114,8 @@ def _measure(
     if only is not None:
         names = {name: value for name, value in names.items() if name in set(only)}
         probes = []
+    if world.size > 1:
+        at("measuring models")
     seen: list[_Seen] = []
     for batch, counts in _turns(module, batches, world):
         moved = {key: value.to(device) for key, value in batch.items()}

@@ -10,6 +10,7 @@ import torch.distributed as dist
 from torch import Tensor, nn
 from torch.distributed.tensor import DTensor
 
+from graphkd.run.watch import meet
 from graphkd.run.world import World
 
 BUCKET = 8 * 2**20
@@ -82,6 +83,7 @@ class GradientSum:
         """
         if self._world.size == 1 or not self._parameters:
             return
+        meet()
         if awake not in self._plans:
             self._plans[awake] = self._make_plan()
         if not self._plan:

@@ -6,8 +6,12 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any, Literal
 
+import attrs
 import torch
 from torch import Tensor
+
+from graphkd.run.together import any_of_each, share
+from graphkd.run.world import ALONE, World
 
 Policy = Literal["stop", "skip", "ignore"]
 
@@ -15,6 +19,14 @@ IN_A_ROW = 10
 """So many steps may be left out one after the other."""
 EXPLODED = 1e4
 """A loss explodes when it is so many times the lowest that it had in the phase, and above it."""
+
+
+@attrs.frozen
+class _Found:
+    """The losses of a batch by name, and `index` of the samples of its step's batches."""
+
+    values: dict[str, float | None]
+    samples: Sequence[Any] = ()
 
 
 class Broken(Exception):
@@ -40,6 +52,21 @@ class Broken(Exception):
         self.batches = batches
 
 
+@attrs.define
+class Memory:
+    """What a guard keeps from step to step of a phase, and a run when it is resumed.
+
+    Attributes:
+        skipped: steps that were left out.
+        in_a_row: those of them that came one after the other, up to now.
+        lowest: the lowest that each loss had when it was recorded.
+    """
+
+    skipped: int = 0
+    in_a_row: int = 0
+    lowest: dict[str, float] = attrs.field(factory=dict)
+
+
 class Guard:
     """Looks at the losses of each step.
 
@@ -49,28 +76,31 @@ class Guard:
     Attributes:
         policy: what to do when a loss is not finite: `stop`, `skip` the step, or `ignore`.
         names: of the losses, in the order of the schedule.
-        skipped: steps that were left out.
+        memory: what it keeps.
         waits: whether it looks only when losses are recorded.
     """
 
-    def __init__(self, names: Sequence[str], *, policy: Policy, device: torch.device) -> None:
+    def __init__(
+        self,
+        names: Sequence[str],
+        *,
+        policy: Policy,
+        device: torch.device,
+        memory: Memory | None = None,
+    ) -> None:
         self.policy = policy
         self.names = list(names)
-        self.skipped = 0
-        self._in_a_row = 0
-        self._leaving_out = False
+        self.memory = memory or Memory()
         self.waits = device.type == "cuda" and policy == "stop"
         self._flags = torch.zeros(len(self.names), dtype=torch.bool, device=device)
-        self._lowest: dict[str, float] = {}
+        self._broken: dict[int, _Found] = {}
 
     def begin(self) -> None:
         """Tell that another step begins: its batches are left out together."""
-        if not self._leaving_out:
-            self._in_a_row = 0
-        self._leaving_out = False
+        self._broken = {}
 
-    def passes(self, losses: Sequence[Tensor | None], batches: Sequence[Any] = ()) -> bool:
-        """Say whether the step may be taken.
+    def look(self, losses: Sequence[Tensor | None], batches: Sequence[Any] = ()) -> None:
+        """Look at the losses of a batch.
 
         Args:
             losses: of a batch, in the order of `names`; None for one that slept.
@@ -80,20 +110,41 @@ class Guard:
             Broken: one is not finite, and that stops the run.
         """
         if self.policy == "ignore":
-            return True
+            return
         if self.waits:
             self._gather(losses)
-            return True
+            return
         broken = [n for n, each in enumerate(losses) if each is not None and not _finite(each)]
         if not broken:
-            return True
-        if self.policy == "skip" and (self._leaving_out or self._in_a_row < IN_A_ROW):
-            self._in_a_row += not self._leaving_out
-            self.skipped += not self._leaving_out
-            self._leaving_out = True
-            return False
+            return
         numbers = [None if each is None else float(each) for each in losses]
-        raise self._broken(broken, dict(zip(self.names, numbers, strict=True)), batches)
+        values = dict(zip(self.names, numbers, strict=True))
+        found = _Found(values, [batch["index"].tolist() for batch in batches])
+        if self.policy == "stop":
+            raise self._error(broken, found)
+        self._broken |= dict.fromkeys(broken, found)
+
+    def passes(self, world: World = ALONE) -> bool:
+        """Say whether the step is taken: all processes take it, or none.
+
+        Args:
+            world: the processes, all of which call this.
+
+        Raises:
+            Broken: too many were left out one after the other.
+        """
+        if self.policy != "skip":
+            return True
+        broken = any_of_each(world, [n in self._broken for n in range(len(self.names))])
+        if not any(broken):
+            self.memory.in_a_row = 0
+            return True
+        self.memory.in_a_row += 1
+        if self.memory.in_a_row > IN_A_ROW:
+            known = [each for one in share(world, self._broken) for each in one.values()]
+            raise self._error([n for n, each in enumerate(broken) if each], known[0])
+        self.memory.skipped += 1
+        return False
 
     def _gather(self, losses: Sequence[Tensor | None]) -> None:
         for n, each in enumerate(losses):
@@ -113,25 +164,20 @@ class Guard:
             return
         known = {name: values.get(name) for name in self.names}
         if self.waits and (gathered := self._flags.nonzero().flatten().tolist()):
-            raise self._broken(gathered, known)
+            raise self._error(gathered, _Found(known))
         for name, value in values.items():
-            lowest = self._lowest.get(name, math.inf)
+            lowest = self.memory.lowest.get(name, math.inf)
             if math.isfinite(value) and value > EXPLODED * max(lowest, 1.0):
                 reason = f"loss of {name} is {value:.3g}, and was {lowest:.3g}"
                 raise Broken(reason, values=known, names=[name])
-            self._lowest[name] = min(lowest, value)
+            self.memory.lowest[name] = min(lowest, value)
 
-    def _broken(
-        self,
-        which: Sequence[int],
-        values: dict[str, float | None],
-        batches: Sequence[Any] = (),
-    ) -> Broken:
-        names = [self.names[n] for n in which]
-        found = ", ".join(f"{name} is {_said(values[name])}" for name in names)
-        more = f" in {self._in_a_row + 1} steps one after the other" if self._in_a_row else ""
-        indices = [batch["index"].tolist() for batch in batches]
-        return Broken(f"loss of {found}{more}", values=values, names=names, batches=indices)
+    def _error(self, which: Sequence[int], found: _Found) -> Broken:
+        names, values = [self.names[n] for n in which], found.values
+        said = ", ".join(f"{name} is {_said(values[name])}" for name in names)
+        count = self.memory.in_a_row
+        more = f" in {count} steps one after the other" if count else ""
+        return Broken(f"loss of {said}{more}", values=values, names=names, batches=found.samples)
 
 
 def _finite(loss: Tensor) -> bool:

@@ -11,21 +11,24 @@ import torch
 
 from graphkd.compile.plan import PhasePlan
 from graphkd.inspect.amount import counted
+from graphkd.run.backwards import Batch
 from graphkd.run.budget import Budget
 from graphkd.run.cache import open_stores
 from graphkd.run.data import Batches
 from graphkd.run.executor import PhaseModule
+from graphkd.run.guard import Memory
 from graphkd.run.journal import UNREADABLE, Journal
 from graphkd.run.moving import moved
 from graphkd.run.optim import make_optimizer, make_scheduler
-from graphkd.run.portions import Portion
+from graphkd.run.portions import Portion, recounted
 from graphkd.run.processes import moving_modules, save_together, seed_of
 from graphkd.run.progress import Advance, Progress
 from graphkd.run.session import Session, seed_streams, set_random_state
 from graphkd.run.source import Opened, Source, evaluation_batches, training_source
-from graphkd.run.step import Batch, PhaseStep
+from graphkd.run.step import PhaseStep
 from graphkd.run.together import add_up, any_of, gather, require_equal, take_statistics
 from graphkd.run.validate import forget_best, validate
+from graphkd.run.watch import at, taking_long
 from graphkd.run.world import ALONE, World
 from graphkd.run.writer import Writer
 
@@ -41,8 +44,8 @@ class Loop:
     Attributes:
         session: what moves.
         opened: the data.
-        writer: of the checkpoints; None in all processes but the first, which write nothing.
-        journal: where it is written down what happens; None as well.
+        writer: of the checkpoints.
+        journal: where it is written down what happens; None in all processes but the first.
         progress: what the user sees.
         seed: the run's seed.
         stop: set to True to stop after the step that is running; of several processes, all stop.
@@ -51,7 +54,7 @@ class Loop:
 
     session: Session
     opened: Opened
-    writer: Writer | None
+    writer: Writer
     journal: Journal | None
     progress: Progress
     seed: int
@@ -83,12 +86,14 @@ class Loop:
                 self._train(plan, resume)
             resume = None
             self._next_phase()
+        self._wait_for_writer()
 
     def _next_phase(self) -> None:
         session = self.session
         session.phase += 1
         session.epoch = session.batch = session.phase_step = 0
         session.optimizer = session.scheduler = session.scaler = None
+        session.guard = Memory()
         self._agree()
         self._save()
         self._leave_if_asked()
@@ -166,13 +171,16 @@ class Loop:
             step.close()
 
     def _source(self, plan: PhasePlan) -> Source:
-        # as in _validate
-        if self.writer:
-            self.writer.wait()
+        self._wait_for_writer()
         on_gpu = self.session.device.type == "cuda"
         return training_source(
             self.opened, plan, seed=self.seed, pin_memory=on_gpu, world=self.world
         )
+
+    def _wait_for_writer(self) -> None:
+        # processes that read are forked: not while a thread writes
+        with taking_long("writing a checkpoint"):
+            self.writer.wait()
 
     def _with_stores(self, plan: PhasePlan, source: Source, epochs: int) -> Source:
         """Open the stores of what the phase keeps, for the weights that it begins with."""
@@ -238,7 +246,19 @@ class Loop:
         """Go through an epoch; with several processes, each batch with how much of it is here."""
         several = self.world.size > 1
         portions = source.portions(epoch, start) if several else repeat(None)
-        return zip(source.epoch(epoch, start), portions, strict=False)
+        read: Iterator[tuple[Batch, Portion | None]] = zip(
+            source.epoch(epoch, start), portions, strict=False
+        )
+        while True:
+            at(f"reading data after step {self.session.step}")
+            found = next(read, None)
+            if found is None:
+                return
+            at(f"taking the step after {self.session.step}")
+            batch, portion = found
+            if portion and source.recounts:
+                portion = recounted(portion, batch["label"], self.world)
+            yield batch, portion
 
     def _on_device(self, batch: Batch) -> Batch:
         return moved(batch, self.session)
@@ -270,9 +290,7 @@ class Loop:
     def _validate(self, step: PhaseStep) -> None:
         session, plan = self.session, step.plan
         if self._validation is None:
-            # processes that read are forked: not while a thread writes
-            if self.writer:
-                self.writer.wait()
+            self._wait_for_writer()
             part, data = self.opened.parts.validation, session.schedule.blueprint.data
             self._validation = evaluation_batches(part, data, world=self.world)
         require_equal(self.world, step.module.parameters())
@@ -298,4 +316,5 @@ class Loop:
         take_statistics(self.world, moving_modules(self.session))
         if self.journal:
             self.session.records = self.journal.recorder.count
-        save_together(self.session, self.writer, self.world)
+        with taking_long("writing a checkpoint"):
+            save_together(self.session, self.writer, self.world)

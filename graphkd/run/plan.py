@@ -18,7 +18,7 @@ from graphkd.errors import mistake
 from graphkd.inspect import dot, explain, mermaid, svg
 from graphkd.inspect.report.files import PREPARED
 from graphkd.inspect.report.prepare import prepared
-from graphkd.run.folder import BLUEPRINT, SETTINGS, require_run
+from graphkd.run.folder import BLUEPRINT, SETTINGS, SETTINGS_HOLD, require_run
 from graphkd.run.history import notes_of
 from graphkd.run.optim import ramp_value
 from graphkd.run.record import write_json
@@ -34,9 +34,14 @@ PLANNED = (BLUEPRINT, PREPARED, TEXT, *DRAWN)
 def write_plan(schedule: Schedule, folder: Path) -> None:
     """Write the resolved blueprint, the schedule's text and the drawn graph into a run folder.
 
-    `run.json` comes last: what has none is no run yet. Notes of an earlier plan stay in it.
+    `run.json` comes last: what has none is no run yet.
     """
     save(schedule.blueprint, folder / BLUEPRINT)
+    write_description(schedule, folder)
+
+
+def write_description(schedule: Schedule, folder: Path) -> None:
+    """Write what a run folder says beside its blueprint; what happened to the run stays in it."""
     settings = {
         "folder": str(schedule.blueprint.folder.resolve()),
         "without": list(schedule.without),
@@ -84,7 +89,9 @@ def read_plan(folder: Path) -> Schedule:
     try:
         settings = json.loads((path / SETTINGS).read_text(encoding="utf-8"))
         origin, without = Path(settings["folder"]), settings["without"]
+    except OSError as error:
+        raise mistake(f"{path / SETTINGS}: cannot be read: {error.strerror}") from error
     except (ValueError, KeyError, TypeError) as error:
-        raise mistake(f"{path / SETTINGS}: the file is damaged") from error
+        raise mistake(f"{path / SETTINGS}: the file is damaged: {SETTINGS_HOLD}") from error
     blueprint = attrs.evolve(load(path / BLUEPRINT), folder=origin)
     return compile_blueprint(blueprint, without=without)

@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import attrs
+from torch import Tensor
 
+from graphkd.run.together import add_up
 from graphkd.run.world import World
 
 
@@ -36,6 +38,19 @@ class Portion:
         """
         own, whole = (self.own_labelled, self.labelled) if labelled else (self.own, self.whole)
         return own / whole if whole else 0.0
+
+
+def recounted(portion: Portion, label: Tensor, world: World) -> Portion:
+    """Count the samples with a label as they were read: some may stand for others.
+
+    Args:
+        portion: as it was planned.
+        label: "b" int64 of what this process has read, -1 for none.
+        world: the processes, all of which call this.
+    """
+    own = (label[: portion.own] >= 0).sum()
+    every = add_up(world, own.clone())
+    return attrs.evolve(portion, own_labelled=int(own), labelled=int(every))
 
 
 def places_of(sizes: Sequence[int], world: World) -> list[int]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping
 from pathlib import Path
-from shutil import rmtree
 from typing import Any
 
 from torch import Tensor, nn
@@ -14,14 +13,12 @@ from graphkd.run import checkpoint
 from graphkd.run.build import node_seed
 from graphkd.run.folder import CHECKPOINTS
 from graphkd.run.going_on import take_up
-from graphkd.run.room import cannot_write
 from graphkd.run.session import (
     Session,
     moving_nodes,
     random_state,
     seed_streams,
 )
-from graphkd.run.shards import take_out, write_shards
 from graphkd.run.together import first_does, gather
 from graphkd.run.world import World
 from graphkd.run.writer import Writer
@@ -51,32 +48,17 @@ def gather_own(session: Session, world: World) -> dict[str, Any]:
     return {"own": gather(world, {"random": random_state(session.device), "buffers": buffers})}
 
 
-def save_together(session: Session, writer: Writer | None, world: World) -> None:
-    """Begin to write a checkpoint of all processes; each writes its parts of sharded nodes at once.
+def save_together(session: Session, writer: Writer, world: World) -> None:
+    """Begin to write a checkpoint of all processes; each writes its parts of sharded nodes.
 
     Args:
         session: the state of this process.
-        writer: of the first process; None in the others.
+        writer: of this process.
         world: the processes, all of which call this.
     """
     own = gather_own(session, world)
-    draft = None
-    if not (writer or session.sharded):
-        return
-    state = session.state_dict()
-    if session.sharded:
-        parts: dict[str, Tensor] = {}
-        state = take_out(state, parts)
-        draft = Path(first_does(world, lambda: str(writer.draft(session.step)) if writer else ""))
-        try:
-            write_shards(parts, draft)
-        except OSError as error:
-            # all processes come here
-            if writer:
-                rmtree(draft, ignore_errors=True)
-            raise cannot_write(draft, error) from error
-    if writer:
-        writer.save(session.step, {**state, **own}, draft)
+    if world.first or session.sharded:
+        writer.save(session.step, {**session.state_dict(), **own})
 
 
 def _own_buffers(session: Session) -> dict[str, Tensor]:

@@ -70,20 +70,23 @@ class Reader:
 
     def __getitems__(self, rows: Rows) -> dict[str, Any]:
         """Read the batch of these rows."""
-        epoch, indices, again = rows
+        epoch, indices, again, places = rows
         epoch = epoch % self.views if self.views else epoch
+        messages: list[str] = []
         try:
-            plain = read_images(self.samples, torch.tensor(indices))
+            plain = read_images(self.samples, torch.tensor([indices[n] for n in places]))
         except ComponentError:
-            found = read_each(self.samples, indices, policy=self.unreadable)
-            if not found.rows:
-                return {"index": torch.empty(0, dtype=torch.int64), MESSAGES: found.messages}
-            picked = (epoch, [indices[n] for n in found.rows], [again[n] for n in found.rows])
-            return {**self._batch(found.images, picked), MESSAGES: found.messages}
-        return self._batch(plain, (epoch, indices, again))
+            found = read_each(self.samples, indices, places=places, policy=self.unreadable)
+            plain, places, messages = found.images, found.places, found.messages
+            if not places:
+                return {"index": torch.empty(0, dtype=torch.int64), MESSAGES: messages}
+        own = [indices[n] for n in places], [again[n] for n in places]
+        batch = self._batch(plain, *own, epoch=epoch)
+        return {**batch, MESSAGES: messages} if messages else batch
 
-    def _batch(self, plain: Tensor, rows: Rows) -> dict[str, Any]:
-        epoch, indices, again = rows
+    def _batch(
+        self, plain: Tensor, indices: list[int], again: list[int], *, epoch: int
+    ) -> dict[str, Any]:
         index = torch.tensor(indices)
         batch = {"image": plain, "label": self.labels[index], "index": index}
         for view, tap in enumerate(IMAGES):

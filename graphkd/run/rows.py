@@ -12,8 +12,9 @@ from graphkd.run.order import epoch_order, extra_order
 from graphkd.run.portions import Portion, places_of, with_partners
 from graphkd.run.world import ALONE, World
 
-Rows = tuple[int, list[int], list[int]]
-"""The epoch, the index of each sample, and how often it was in this epoch before."""
+Rows = tuple[int, list[int], list[int], list[int]]
+"""The epoch; of a whole batch the index of each sample, and how often it was in this epoch before;
+and the places in it that the process reads."""
 Whole = tuple[list[Tensor], list[Tensor], list[int]]
 """Of each part of a whole batch: indices, how often each was there before, and its size."""
 
@@ -75,7 +76,7 @@ class RowPlan:
         # the epoch goes with each batch: workers outlive the epoch in which they started
         epoch = self.epoch
         return (
-            (epoch, self._cut(index, sizes), self._cut(again, sizes))
+            (epoch, torch.cat(index).tolist(), torch.cat(again).tolist(), self._read(sizes))
             for index, again, sizes in self._wholes(epoch, self.start)
         )
 
@@ -96,14 +97,11 @@ class RowPlan:
         return self._read(sizes), places_of(sizes, self.world) or [0]
 
     def _read(self, sizes: Sequence[int]) -> list[int]:
+        if self.world.size == 1:
+            return list(range(sum(sizes)))
         # see `Portion`
         own = places_of(sizes, self.world) or [0]
         return with_partners(own, self.mixed)
-
-    def _cut(self, parts: Sequence[Tensor], sizes: Sequence[int]) -> list[int]:
-        whole = torch.cat([*parts])
-        found: list[int] = (whole if self.world.size == 1 else whole[self._read(sizes)]).tolist()
-        return found
 
     def _wholes(self, epoch: int, start: int) -> Iterator[Whole]:
         order = self.indices

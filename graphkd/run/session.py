@@ -20,6 +20,7 @@ from graphkd.graph import vertex
 from graphkd.run.build import build_parts
 from graphkd.run.changed import require_same
 from graphkd.run.fingerprint import hash_of
+from graphkd.run.guard import Memory
 from graphkd.run.placed import Home, homes_of
 from graphkd.run.sharding import shard_nodes, sharded_nodes
 from graphkd.run.shards import fitted, fitted_optimizer
@@ -67,6 +68,7 @@ class Session:
         step: optimizer steps since the run began.
         records: lines of `metrics.jsonl` that are written.
         best: for each student that was validated, the best weights so far.
+        guard: what the guard of the phase's losses keeps.
         optimizer: of the phase; None between phases.
         scheduler: the course of the learning rate, None when it is constant.
         scaler: of float16 losses, None otherwise.
@@ -87,6 +89,7 @@ class Session:
     step: int = 0
     records: int = 0
     best: dict[str, Best] = attrs.field(factory=dict)
+    guard: Memory = attrs.field(factory=Memory)
     optimizer: torch.optim.Optimizer | None = None
     scheduler: Any = None
     scaler: Any = None
@@ -115,6 +118,7 @@ class Session:
                 "records": self.records,
             },
             "best": {n: attrs.asdict(each, recurse=False) for n, each in self.best.items()},
+            "guard": attrs.asdict(self.guard),
             "random": random_state(self.device),
         }
 
@@ -140,6 +144,8 @@ class Session:
             _load(each.module, state["averages"].get(name) or self.parts[name].state_dict(), name)
         for name, value in state["position"].items():
             setattr(self, name, value)
+        # older checkpoints have none
+        self.guard = Memory(**state.get("guard", {}))
         best = {name: Best(**each) for name, each in state["best"].items()}
         self.best = {name: each for name, each in best.items() if name in modules}
         for each in self.best.values():

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import copy
 import warnings
-from collections import OrderedDict
 from collections.abc import Hashable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
@@ -12,11 +11,18 @@ from typing import Any, TypeVar
 import attrs
 import torch
 from torch import Tensor
+from torch.distributed import ProcessGroup, new_group
 from torch.distributed.checkpoint.api import CheckpointException
 from torch.distributed.checkpoint.filesystem import FileSystemReader, FileSystemWriter
+from torch.distributed.checkpoint.planner import SavePlan, SavePlanner
 from torch.distributed.checkpoint.state_dict_loader import load
 from torch.distributed.checkpoint.state_dict_saver import save
+from torch.distributed.checkpoint.storage import WriteResult
 from torch.distributed.tensor import DTensor, distribute_tensor, empty
+from torch.futures import Future
+
+from graphkd.run.copies import Put
+from graphkd.run.world import World
 
 K = TypeVar("K", bound=Hashable)
 SHARDS = "shards"
@@ -37,30 +43,27 @@ class Stored:
     key: str
 
 
-def take_out(value: Any, found: dict[str, Tensor], path: str = "") -> Any:
-    """Copy a state with a note in the place of each sharded tensor.
+def noting(put: Put, found: dict[str, Tensor]) -> Put:
+    """Put a note in the place of each sharded tensor.
 
     Args:
-        value: tensors and plain values, the same ones in all processes.
-        found: gets the sharded tensors.
-        path: of the value in the state.
+        put: makes of a tensor what is saved.
+        found: gets what it made of sharded ones; equal states of all processes give equal keys.
     """
-    if isinstance(value, DTensor):
+
+    def note(tensor: Tensor, path: str) -> Any:
+        made = put(tensor, path)
+        if not isinstance(made, DTensor):
+            return made
         key = f"{len(found)}{path}"
-        found[key] = value.detach()
+        found[key] = made
         return {_SHARD: key}
-    if type(value) in (dict, OrderedDict):
-        made = copy.copy(value)
-        for key, each in value.items():
-            made[key] = take_out(each, found, f"{path}.{key}")
-        return made
-    if type(value) in (list, tuple):
-        return type(value)(take_out(each, found, f"{path}.{n}") for n, each in enumerate(value))
-    return value
+
+    return note
 
 
 def put_back(value: Any, folder: Path) -> Any:
-    """Say in a state, in place, where the tensors are that `take_out` has found."""
+    """Say in a state, in place, where the tensors are that `noting` has found."""
     if isinstance(value, dict):
         if value.keys() == {_SHARD}:
             return Stored(folder, value[_SHARD])
@@ -71,19 +74,45 @@ def put_back(value: Any, folder: Path) -> Any:
     return value
 
 
-def write_shards(tensors: dict[str, Tensor], draft: Path) -> None:
-    """Write what each process holds of sharded tensors, all at the same time.
+def group_for_writing(world: World) -> ProcessGroup | None:
+    """Let the processes talk about what they write while the training talks of other things.
+
+    Messages of one group must come in the same order in all processes, which two threads that
+    share it cannot promise.
+    """
+    group = new_group(backend="gloo") if world.size > 1 else None
+    # all processes are in it
+    assert not isinstance(group, int)
+    return group
+
+
+class _ShareWriter(FileSystemWriter):
+    """Says what the system said when a file takes no more: torch has an error of its own then."""
+
+    def write_data(self, plan: SavePlan, planner: SavePlanner) -> Future[list[WriteResult]]:
+        try:
+            return super().write_data(plan, planner)
+        except RuntimeError as error:
+            if isinstance(error.__context__, OSError):
+                raise error.__context__ from None
+            raise
+
+
+def write_shards(tensors: dict[str, Tensor], draft: Path, group: ProcessGroup | None) -> None:
+    """Write what each process holds of sharded tensors; return when all have written.
 
     Args:
-        tensors: by key.
+        tensors: by key, on the CPU.
         draft: of the checkpoint, in which the folder is made.
+        group: of all processes, in which nobody else talks meanwhile.
 
     Raises:
         OSError: a process cannot write.
     """
-    writer = FileSystemWriter(draft / SHARDS, sync_files=True)
+    # nothing comes from a device any more
+    writer = _ShareWriter(draft / SHARDS, sync_files=True, per_thread_copy_ahead=0)
     try:
-        save(tensors, storage_writer=writer)
+        save(tensors, storage_writer=writer, process_group=group)
     except CheckpointException as error:
         for reason, _ in error.failures.values():
             if isinstance(reason, OSError):

@@ -50,6 +50,8 @@ class Source:
         mixed: how many of the rows that this process reads are mixed.
         own: which of them are its own, not partners of mixing alone; None for all.
         stores: what is read of them joins each batch.
+        recounts: whether an image that stands for one that cannot be read may change how many of a
+            batch have a label.
     """
 
     batches: Batches
@@ -58,6 +60,7 @@ class Source:
     mixed: int | None = None
     own: Tensor | None = None
     stores: Stores = attrs.field(factory=Stores)
+    recounts: bool = False
 
     def __len__(self) -> int:
         """Count the batches of an epoch."""
@@ -153,6 +156,7 @@ def _source(opened: Opened, plan: PhasePlan, seed: int, pin_memory: bool, world:
     if mix and "label" in taps:
         _need_labels(labels, indices, extras=bool(extras))
     mixed = rows_of(data.mixup_share, whole, up=True) if mix else 0
+    policy = _policy(data, "drop" if fitting else "replace")
     batches = Batches(
         samples,
         indices=indices,
@@ -170,10 +174,13 @@ def _source(opened: Opened, plan: PhasePlan, seed: int, pin_memory: bool, world:
         world=world,
         mixed=mixed,
         views=plan.views,
-        unreadable=_policy(data, "drop" if fitting else "replace"),
+        unreadable=policy,
     )
+    # of an image that stands for another the label may be hidden
+    hidden = bool(extras) or (labels is not None and bool((labels[indices] < 0).any()))
+    recounts = policy == "replace" and "label" in taps and hidden
     if not mix or world.size == 1:
-        return Source(batches, mix, seed)
+        return Source(batches, mix, seed, recounts=recounts)
     read, own = batches.read_and_own()
     kept = torch.tensor([read.index(place) for place in own])
     return Source(batches, mix, seed, sum(place < mixed for place in read), kept)

@@ -22,7 +22,7 @@ from graphkd.run.processes import moving_modules
 from graphkd.run.session import Session
 from graphkd.run.sharding import clip_gradients
 from graphkd.run.statistics import Statistics
-from graphkd.run.together import any_of, take_weights
+from graphkd.run.together import take_weights
 from graphkd.run.world import ALONE, World
 
 
@@ -63,13 +63,17 @@ class PhaseStep:
         self.session = session
         self.module = module
         self.names = loss_names(plan)
-        self.guard = Guard(self.names, policy=plan.recipe.nonfinite, device=session.device)
+        self.guard = Guard(
+            self.names,
+            policy=plan.recipe.nonfinite,
+            device=session.device,
+            memory=session.guard,
+        )
         skipping = plan.recipe.nonfinite == "skip"
         self._statistics = Statistics(moving_modules(session) if skipping else ())
         self.losses: list[Tensor | None] = []
         self.portions: list[float] = []
         self._world = world
-        self._sound = True
         self._label: Tensor | None = None
         self._portion: Portion | None = None
         self._labelled = [_is_of_labelled(plan, each) for each in flows]
@@ -118,7 +122,6 @@ class PhaseStep:
         self._factors.move_to(self.session.phase_step)
         self.guard.begin()
         self._statistics.keep()
-        self._sound = True
         if portions:
             self._run_together(batches, portions)
         elif len(batches) == 1:
@@ -128,7 +131,7 @@ class PhaseStep:
             for batch in batches:
                 self._accumulate(batch, len(batch["image"]) / total)
         session = self.session
-        if self._is_sound():
+        if self.guard.passes(self._world):
             self._update()
             for each in self._updates:
                 session.averages[each.node].update(session.parts[each.node])
@@ -167,7 +170,7 @@ class PhaseStep:
         weights = self._factors.of_losses(share, scaler, portions) if self._alone else ()
         self.losses = self._find_gradients(batch, alive, factors, weights)
         self._label = batch.get("label")
-        self._sound = self.guard.passes(self.losses, [batch]) and self._sound
+        self.guard.look(self.losses, [batch])
 
     def _captured(self) -> Callable[..., list[Tensor | None]]:
         """Compute gradients by replays where the phase says so, and the device can."""
@@ -227,12 +230,6 @@ class PhaseStep:
         # as the optimizer's zero_grad, whose entry in the profiler costs more than all of it
         for parameter in self._learning:
             parameter.grad = None
-
-    def _is_sound(self) -> bool:
-        """Say whether the step may be taken; all processes take it, or none."""
-        if self.guard.policy == "skip":
-            return not any_of(self._world, not self._sound)
-        return self._sound
 
 
 def _is_of_labelled(plan: PhasePlan, loss: Loss) -> bool:

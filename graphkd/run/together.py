@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any, TypeVar
 
 import torch
@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from torch.distributed.tensor import DTensor
 from torch.nn.modules.batchnorm import _NormBase
 
+from graphkd.run.watch import meet
 from graphkd.run.world import World
 
 T = TypeVar("T")
@@ -25,6 +26,7 @@ def first_does(world: World, function: Callable[[], T]) -> T:
     """
     if world.size == 1:
         return function()
+    meet()
     box: list[Any] = [function() if world.first else None]
     dist.broadcast_object_list(box, src=0)
     found: T = box[0]
@@ -35,19 +37,36 @@ def gather(world: World, value: T) -> list[T]:
     """Give the first process the values of all, by rank; the others get none."""
     if world.size == 1:
         return [value]
+    meet()
     found: list[Any] | None = [None] * world.size if world.first else None
     dist.gather_object(value, found, dst=0)
     return found or []
 
 
+def share(world: World, value: T) -> list[T]:
+    """Give all processes the values of all, by rank."""
+    if world.size == 1:
+        return [value]
+    meet()
+    found: list[Any] = [None] * world.size
+    dist.all_gather_object(found, value)
+    return found
+
+
 def any_of(world: World, flag: bool) -> bool:
     """Say whether a flag is up in some process."""
+    return any_of_each(world, [flag])[0]
+
+
+def any_of_each(world: World, flags: Sequence[bool]) -> list[bool]:
+    """Say of each of some flags whether it is up in some process."""
     if world.size == 1:
-        return flag
+        return [*flags]
+    meet()
     # on the CPU, so that no device is waited for
-    up = torch.tensor([flag], dtype=torch.int32)
+    up = torch.tensor(flags, dtype=torch.int32)
     dist.all_reduce(up, op=dist.ReduceOp.MAX)
-    return bool(up)
+    return [bool(each) for each in up.tolist()]
 
 
 def wait(world: World) -> None:
@@ -58,6 +77,7 @@ def wait(world: World) -> None:
 def add_up(world: World, values: Tensor) -> Tensor:
     """Return the sum of the values of all processes, in place."""
     if world.size > 1:
+        meet()
         dist.all_reduce(values)
     return values
 
@@ -77,6 +97,7 @@ def take_statistics(world: World, modules: Iterable[nn.Module]) -> None:
 def _send(tensors: Iterable[Tensor], world: World) -> None:
     if world.size == 1:
         return
+    meet()
     sorts: dict[tuple[torch.dtype, torch.device], list[Tensor]] = {}
     for each in dict.fromkeys(tensors):
         # of a sharded one each process has a part of its own
@@ -101,6 +122,7 @@ def require_equal(world: World, parameters: Iterable[Tensor]) -> None:
     """
     if world.size == 1:
         return
+    meet()
     whole = [each for each in parameters if not isinstance(each, DTensor)]
     sums = [each.detach().double().sum() for each in whole]
     if not sums:

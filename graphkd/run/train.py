@@ -27,7 +27,7 @@ from graphkd.run.folder import (
     CHECKPOINTS,
     RESULTS,
     check_place,
-    make_folder,
+    new_folder,
     seed_folder,
     seeds_of,
 )
@@ -44,7 +44,9 @@ from graphkd.run.room import telling_of_room
 from graphkd.run.session import Session, start_session
 from graphkd.run.sharding import whole_parts
 from graphkd.run.source import Opened, divide, evaluation_batches, open_splits, training_source
+from graphkd.run.surroundings import surroundings
 from graphkd.run.together import first_does, gather
+from graphkd.run.watch import taking_long
 from graphkd.run.world import ALONE, World
 from graphkd.run.writer import Writer
 
@@ -118,7 +120,8 @@ def train(
 
 
 def _prepare(schedule: Schedule, path: Path, *, force: bool, mark: str) -> None:
-    write_plan(schedule, make_folder(path, force=force))
+    with new_folder(path, force=force) as draft:
+        write_plan(schedule, draft)
     remember(mark)
 
 
@@ -157,6 +160,7 @@ def _get_ready(schedule: Schedule, splits: Splits, seed: int, world: World) -> _
         "versions": versions(),
         "device": hardware(schedule.blueprint.train.device),
         "data": data,
+        "surroundings": surroundings(device),
         PROCESSES: world.size,
     }
     for plan in schedule.phases:
@@ -184,7 +188,6 @@ def _run_seeds(
         if done is None:
             splits = splits or open_splits(schedule.blueprint)
             this, ready = ready or _get_ready(schedule, splits, seed, world), None
-            place.mkdir(exist_ok=True)
             title = f"seed {seed}  " if len(seeds) > 1 else ""
             state = take_up_together(
                 this.session, place, folder, seed=seed, world=world, allowed=allowed
@@ -192,7 +195,8 @@ def _run_seeds(
             progress = Progress(console if world.first else None, title)
             done = _run_one(this, place, seed, progress, state, world)
         else:
-            require_unchanged(schedule, place, folder, allowed=allowed)
+            check = partial(require_unchanged, schedule, place, folder, seed=seed, allowed=allowed)
+            first_does(world, check)
         found[seed] = done
     if len(seeds) > 1 and world.first:
         every = {str(seed): each.data() for seed, each in found.items()}
@@ -210,9 +214,10 @@ def _run_one(
 ) -> Evaluation:
     session = ready.session
     if not world.first:
-        loop = Loop(session, ready.opened, None, None, progress, seed, world=world)
+        writer = _writer(session, folder, world)
+        loop = Loop(session, ready.opened, writer, None, progress, seed, world=world)
         with told(session, folder):
-            with _stopping(loop):
+            with _stopping(loop), closing(writer):
                 loop.run(state)
             return _finish(ready, folder, seed=seed, world=world)
     journal = Journal(
@@ -222,8 +227,7 @@ def _run_one(
         step=session.step,
         names=ready.opened.spec.names,
     )
-    keep = session.schedule.blueprint.train.keep
-    writer = Writer(folder / CHECKPOINTS, keep=keep, flushed=[journal.recorder.path])
+    writer = _writer(session, folder, world, journal.recorder.path)
     loop = Loop(session, ready.opened, writer, journal, progress, seed, world=world)
     try:
         with told(session, folder):
@@ -235,6 +239,11 @@ def _run_one(
     finally:
         journal.close()
     return found
+
+
+def _writer(session: Session, folder: Path, world: World, *flushed: Path) -> Writer:
+    keep, sharded = session.schedule.blueprint.train.keep, bool(session.sharded)
+    return Writer(folder / CHECKPOINTS, keep=keep, flushed=flushed, world=world, sharded=sharded)
 
 
 def _finish(
@@ -255,8 +264,9 @@ def _finish(
         device = torch.device("cpu")
     if world.first:
         validation = evaluation_batches(opened.parts.validation, schedule.blueprint.data)
-        check_folded(schedule, parts, validation, device=device)
-        deliver(schedule, parts, folder)
+        with taking_long("writing the student"):
+            check_folded(schedule, parts, validation, device=device)
+            deliver(schedule, parts, folder)
     return found
 
 

@@ -31,37 +31,48 @@ class Readable:
 
     Attributes:
         images: "b c h w".
-        rows: for each, which of the asked samples it is.
+        places: of each in the whole batch.
         messages: of those that could not be read.
     """
 
     images: Tensor
-    rows: list[int]
+    places: list[int]
     messages: list[str]
 
 
-def read_each(samples: Samples, indices: Sequence[int], *, policy: Policy) -> Readable:
-    """Read a batch image by image.
+def read_each(
+    samples: Samples, indices: Sequence[int], *, places: Sequence[int], policy: Policy
+) -> Readable:
+    """Read a batch, or a part of it, image by image.
 
     Args:
         samples: what is read.
-        indices: places in it.
-        policy: `replace` puts the next readable image of the batch in the place of one that cannot
-            be read, with its label and index; the other two leave it out.
+        indices: of the whole batch.
+        places: in it, of what is wanted.
+        policy: `replace` puts the next readable image of the whole batch in the place of one that
+            cannot be read, with its label and index, whoever else reads that; the other two leave
+            it out.
     """
-    found: dict[int, Tensor] = {}
+    found: dict[int, Tensor | None] = {}
     messages = []
-    for row, index in enumerate(indices):
-        try:
-            found[row] = samples[index]
-        except ComponentError as error:
-            messages.append(str(error))
-    rows = list(found)
-    if policy == "replace" and found:
+
+    def read(place: int) -> bool:
+        if place not in found:
+            try:
+                found[place] = samples[indices[place]]
+            except ComponentError as error:
+                found[place] = None
+                messages.append(str(error))
+        return found[place] is not None
+
+    taken = [place for place in places if read(place)]
+    if policy == "replace":
         count = len(indices)
-        rows = [_next(found, row, count) for row in range(count)]
-    images = torch.stack([found[row] for row in rows]) if rows else torch.empty(0)
-    return Readable(images, rows, messages)
+        nexts = (range(place, place + count) for place in places)
+        chosen = [next((n % count for n in each if read(n % count)), None) for each in nexts]
+        taken = [place for place in chosen if place is not None]
+    images = [image for place in taken if (image := found[place]) is not None]
+    return Readable(torch.stack(images) if images else torch.empty(0), taken, messages)
 
 
 def peek(samples: Samples, places: Iterable[int], *, skipping: bool) -> Iterator[Tensor]:
@@ -81,10 +92,6 @@ def peek(samples: Samples, places: Iterable[int], *, skipping: bool) -> Iterator
         except ComponentError as error:
             if not skipping:
                 raise DataError(f"{error}; {MEND}") from error
-
-
-def _next(found: dict[int, Tensor], row: int, count: int) -> int:
-    return next(each % count for each in range(row, row + count) if each % count in found)
 
 
 def checked(

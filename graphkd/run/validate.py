@@ -8,11 +8,11 @@ import attrs
 
 from graphkd.compile.plan import PhasePlan, Schedule
 from graphkd.graph import above, borrows, vertex
+from graphkd.run.copies import copied
 from graphkd.run.data import Batches
 from graphkd.run.evaluate import Evaluation, evaluate
 from graphkd.run.session import Best, Session, moving_nodes
 from graphkd.run.world import ALONE, World
-from graphkd.run.writer import copied
 
 
 @attrs.frozen

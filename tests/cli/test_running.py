@@ -155,7 +155,8 @@ def test_an_earlier_run_stays_without_force(here, capsys):
     status, said = fail(capsys, "train", "small.yaml")
     assert (status, said) == (
         1,
-        "graphkd: runs/small: exists already; choose another --out, or --force to replace it\n",
+        "graphkd: runs/small: holds a run already; choose another --out, --force to replace it, "
+        "or go on with it: graphkd resume runs/small\n",
     )
     assert (here / "runs" / "small" / "metrics.jsonl").read_bytes() == before
     run(capsys, "train", "small.yaml", "train.epochs=1", "train.seed=1", "--force")

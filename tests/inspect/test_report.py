@@ -14,6 +14,7 @@ from graphkd.inspect.report.again import report_again
 from graphkd.inspect.report.files import read_run
 from graphkd.inspect.report.live import live_values, trend
 from graphkd.inspect.report.page import write_report
+from graphkd.inspect.report.resumed import resumed_html
 from graphkd.inspect.report.state import state_html, state_of
 from graphkd.run.plan import write_plan
 
@@ -210,6 +211,67 @@ def test_names_cannot_become_markup(run):
     )
     page = write_report(folder, running=True).read_text()
     assert "<img" not in page and page.count("</script>") == 3
+
+
+EVIL = "~ data: <b>x</b>"
+
+
+@pytest.mark.parametrize(
+    ("entries", "words"),
+    [
+        ([], None),
+        (
+            [{"step": 41, "time": "2026-11-21T22:58:59+02:00", "exact": True}],
+            "Resumed at step 41, 2026-11-21 20:58 UTC: exactly, the same bits as without a stop.",
+        ),
+        (
+            [{"step": 41, "exact": False, "because": ["~ threads: 1 -> 2", EVIL]}],
+            "Resumed at step 41: not exactly: threads: 1 -&gt; 2; data: &lt;b&gt;x&lt;/b&gt;.",
+        ),
+        (
+            [{"step": 4, "exact": False, "because": [EVIL]}, {"step": 5, "exact": True}],
+            "Resumed 2 times, last at step 5: not exactly, 1 of them with a change.",
+        ),
+        ([{"step": [], "time": {}, "because": 3}, "odd"], "Resumed at step ?: not exactly."),
+    ],
+)
+def test_the_page_says_when_a_run_was_resumed_and_whether_exactly(planned, entries, words):
+    settings = json.loads((planned / "run.json").read_text())
+    page = resumed_html(attrs.evolve(read_run(planned), settings={**settings, "resumed": entries}))
+    said = re.search(r'class="resumed"[^>]*>(?:<summary>)?(.*?)</(?:p|summary)>', page)
+    assert (said and re.sub("</?b>", "", said[1])) == words
+    assert "<b>x" not in page
+
+
+def test_notes_stand_beside_what_was_resumed_and_only_once(planned):
+    note = "changed since the run began: ~ threads: 1 -> 2"
+    settings = {
+        "resumed": [{"step": 4, "exact": False, "because": ["~ threads: 1 -> 2"], "seed": 0}],
+        "notes": [{"step": 4, "text": note}, {"step": 4, "text": "damaged <i>"}],
+    }
+    page = resumed_html(attrs.evolve(read_run(planned), settings=settings))
+    assert page.count("threads: 1") == 2 and "damaged &lt;i&gt;" in page
+    assert note not in page
+    # an older run's
+    old = resumed_html(attrs.evolve(read_run(planned), settings={"notes": settings["notes"]}))
+    assert note.replace(">", "&gt;") in old
+
+
+def test_a_seed_tells_of_itself_alone(tmp_path):
+    (tmp_path / "blueprint.yaml").write_text("blueprint: x\n")
+    entries = [{"seed": 1, "step": 7, "exact": False}, {"seed": 10, "step": 8, "exact": True}]
+    (tmp_path / "run.json").write_text(json.dumps({"resumed": entries}))
+    for seed in (1, 10, 2):
+        (tmp_path / f"seed-{seed}").mkdir()
+        (tmp_path / f"seed-{seed}" / "metrics.jsonl").write_text("")
+    page = report_again(tmp_path).read_text()
+    head = re.findall(
+        r'seed (\d+)</a><br>stopped(?:<br><span class="soft">([a-z ]*)</span>)?', page
+    )
+    assert head == [("1", "resumed not exactly"), ("2", ""), ("10", "resumed exactly")]
+    pages = [(tmp_path / f"seed-{seed}" / "report.html").read_text() for seed in (1, 10, 2)]
+    assert ["at step 7" in each for each in pages] == [True, False, False]
+    assert ["at step 8" in each for each in pages] == [False, True, False]
 
 
 def test_seeds_stand_side_by_side_with_mean_and_spread(tmp_path):

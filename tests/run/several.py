@@ -60,13 +60,13 @@ def environment(**more):
     return {**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1", **more}
 
 
-def start(job, folder, *, size=2, jobs="several_jobs"):
+def start(job, folder, *, size=2, jobs="several_jobs", **more):
     """Start the processes of a job, which is a function of a file of this folder."""
     with socket.socket() as free:
         free.bind(("localhost", 0))
         port = str(free.getsockname()[1])
     words = [sys.executable, f"tests/run/{jobs}.py", job, str(folder)]
-    meet = {"MASTER_ADDR": "localhost", "MASTER_PORT": port, "WORLD_SIZE": str(size)}
+    meet = {"MASTER_ADDR": "localhost", "MASTER_PORT": port, "WORLD_SIZE": str(size), **more}
     return [
         subprocess.Popen(words, cwd=ROOT, env=environment(**meet, RANK=str(rank)))
         for rank in range(size)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import signal
 import sys
@@ -14,6 +15,8 @@ import torch
 from graphkd.components.datasets.fake import FakeSamples
 from graphkd.errors import ComponentError
 from graphkd.run import Stopped, resume, train
+from graphkd.run.distributed import joined
+from graphkd.run.guard import Broken, Guard
 from graphkd.run.loop import Loop
 from graphkd.run.step import PhaseStep
 from tests.run.several import PLAIN, frozen_statistics
@@ -56,6 +59,8 @@ def blueprints(folder, names):
             here, *SGD, "data.subset=35", "train.accumulate=2", "train.clip_grad=0.5", text=MOVING
         ),
         "mixed": lambda: small(here, *SGD, *MIXED, text=PLAIN),
+        # what stands for an image brings its own label, or none, in one process or in the other
+        "replaced": lambda: small(here, *SGD, "data.unreadable=skip", text=PLAIN),
     }
     further = (*SGD, "train.lr=0.05", "data.batch_size=20")
     made |= {name: lambda name=name: short(name, *further) for name in ("gpd", "tas")}
@@ -75,15 +80,16 @@ def for_one(blueprint):
     return attrs.evolve(blueprint, data=data, phases=phases)
 
 
-FAST = ("kd", "moving", "mixed", "gpd", "tas")
+FAST = ("kd", "moving", "mixed", "replaced", "gpd", "tas")
 
 
 def train_fast(folder):
     """Train what is compared with one process, and then what is stopped."""
     with frozen_statistics():
         for name, blueprint in blueprints(folder, FAST).items():
-            train(blueprint, out=folder / "two" / name)
+            train_as(name, blueprint, folder / "two" / name)
     stop_and_resume(folder)
+    leave_out(folder)
 
 
 def train_slow(folder):
@@ -97,7 +103,44 @@ def train_one(folder, names):
     """Train the same in one process."""
     with frozen_statistics():
         for name, blueprint in blueprints(folder, names).items():
-            train(for_one(blueprint), out=folder / "one" / name)
+            train_as(name, for_one(blueprint), folder / "one" / name)
+
+
+def train_as(name, blueprint, out):
+    """Train, with images that cannot be read where the name says so."""
+    with pytest.MonkeyPatch.context() as patched:
+        if name == "replaced":
+            patched.setattr(FakeSamples, "__getitem__", failing(lambda index: index % 3 == 0))
+        train(blueprint, out=out)
+
+
+def failing(fails):
+    """Make what reads an image of the training, and fails for some."""
+    real = FakeSamples.__getitem__
+
+    def read(samples, index):
+        if len(samples) == 40 and fails(index):
+            raise ComponentError(f"cannot read {index}")
+        return real(samples, index)
+
+    return read
+
+
+def leave_out(folder):
+    """Count steps that are left out because of the one process or the other, in turn."""
+    guard = Guard(["one", "other"], policy="skip", device=torch.device("cpu"))
+    said = ""
+    with joined() as world:
+        for step in range(99):
+            guard.begin()
+            value = torch.tensor(math.nan if step % 2 == RANK else 1.0)
+            guard.look([None, value], [{"index": torch.tensor([step])}])
+            try:
+                assert not guard.passes(world)
+            except Broken as error:
+                said = f"step {step}, samples {error.batches}: {error}"
+                break
+    (folder / f"left out {RANK}").write_text(said)
 
 
 def noisy(folder):
@@ -134,15 +177,27 @@ def stopping_at(step):
 def skip_unreadable(folder):
     """Fit and train where the second process can read none of its part of a batch of the fit."""
     blueprint = small(own_folder(folder), text=SURVEYED)
-    real = FakeSamples.__getitem__
-
-    def read(samples, index):
-        if len(samples) == 40 and 12 <= index < 16:
-            raise ComponentError(f"cannot read {index}")
-        return real(samples, index)
-
-    FakeSamples.__getitem__ = read
+    FakeSamples.__getitem__ = failing(lambda index: 12 <= index < 16)
     train(blueprint, out=folder / "run")
+
+
+def halt(folder):
+    """Train, and halt the second process in the middle; the first writes down what it says."""
+    real = PhaseStep.run
+
+    def run(step, *batches):
+        if step.session.step == 9 and RANK == 1:
+            os.kill(os.getpid(), signal.SIGSTOP)
+        real(step, *batches)
+
+    PhaseStep.run = run
+    sys.stderr = (folder / f"said by {RANK}").open("w")
+    train(noisy(folder), out=folder / "halted")
+
+
+def go_on(folder):
+    """Go on after that."""
+    resume(folder / "halted")
 
 
 def die_once(folder):

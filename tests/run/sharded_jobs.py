@@ -2,24 +2,33 @@
 
 from __future__ import annotations
 
+import json
 import os
 import sys
+from contextlib import contextmanager
 from pathlib import Path
+from resource import RLIM_INFINITY, RLIMIT_FSIZE, setrlimit
+from signal import SIGKILL
+from threading import Condition
+from time import sleep
 from typing import ClassVar
 
 import pytest
 import torch
 from safetensors.torch import save_file
 from torch import nn
+from torch.distributed.checkpoint.filesystem import FileSystemWriter
 
 from graphkd.compile import compile_blueprint
 from graphkd.component import register_model
+from graphkd.errors import BlueprintError
 from graphkd.run import Stopped, checkpoint, resume, train
 from graphkd.run.distributed import joined
 from graphkd.run.loop import Loop
 from graphkd.run.optim import make_optimizer
 from graphkd.run.processes import save_together
 from graphkd.run.session import start_session
+from graphkd.run.step import PhaseStep
 from graphkd.run.world import ALONE
 from graphkd.run.writer import Writer
 from tests.run.several_jobs import RANK, for_one, own_folder, stopping_at
@@ -102,12 +111,92 @@ def train_fast(folder):
     """Train with sharded nodes, then stop and go on."""
     for name, text in SHARDED.items():
         train(small(own_folder(folder), *SHORT, text=text), out=folder / name)
-    train(noisy(folder), out=folder / "whole")
+    with held(folder / "held"):
+        train(noisy(folder), out=folder / "whole")
+    tell(folder)
     leave(folder / "stopped", folder)
     leave(folder / "left", folder)
     copy_state(folder)
     torch.manual_seed(987)
     resume(folder / "stopped")
+
+
+@contextmanager
+def held(noted):
+    """Let the last process write its parts only when the training has made another step.
+
+    Note for each whether there was one, and what lay in the checkpoint before.
+    """
+    changed, steps, waiting, seen = Condition(), [0], [False], []
+    write, step, wait = FileSystemWriter.write_data, PhaseStep.run, Writer.wait
+
+    def late(self, *args):
+        with changed:
+            before = steps[0]
+            assert changed.wait_for(lambda: steps[0] > before or waiting[0], 60)
+            files = sorted(path.name for path in self.path.parent.rglob("*") if path.is_file())
+            seen.append([steps[0] > before, self.path.parent.name, files])
+        return write(self, *args)
+
+    def stepped(*args):
+        step(*args)
+        with changed:
+            steps[0] += 1
+            changed.notify()
+
+    def waited(self):
+        with changed:
+            waiting[0] = True
+            changed.notify()
+        wait(self)
+        waiting[0] = False
+
+    with pytest.MonkeyPatch.context() as patched:
+        if RANK == 1:
+            patched.setattr(FileSystemWriter, "write_data", late)
+            patched.setattr(PhaseStep, "run", stepped)
+            patched.setattr(Writer, "wait", waited)
+        yield
+    noted.with_name(f"{noted.name} by {RANK}").write_text(json.dumps(seen))
+
+
+def tell(folder):
+    """Write three checkpoints; for the second one the last process has no room."""
+    with joined() as world:
+        cpu = torch.device("cpu")
+        session = start_session(compile_blueprint(noisy(folder)), seed=3, device=cpu, world=world)
+        writer = Writer(folder / "told", keep=3, world=world, sharded=True)
+        for session.step in (1, 2, 3):
+            without_room = session.step == 2 and RANK == 1
+            setrlimit(RLIMIT_FSIZE, (2000 if without_room else RLIM_INFINITY, RLIM_INFINITY))
+            save_together(session, writer, world)
+            try:
+                writer.wait()
+            except BlueprintError as error:
+                setrlimit(RLIMIT_FSIZE, (RLIM_INFINITY, RLIM_INFINITY))
+                (folder / f"told by {RANK} at {session.step}").write_text(str(error))
+
+
+def die(folder):
+    """Train until the last process dies while it writes its part of the third checkpoint."""
+    write, count = FileSystemWriter.write_data, []
+
+    def fall(self, *args):
+        count.append(1)
+        if RANK == 1 and len(count) == 3:
+            # the first process has its part by then
+            sleep(0.5)
+            os.kill(os.getpid(), SIGKILL)
+        return write(self, *args)
+
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(FileSystemWriter, "write_data", fall)
+        train(noisy(folder), out=folder / "died")
+
+
+def revive(folder):
+    """Go on after that."""
+    resume(folder / "died")
 
 
 def leave(place, folder, *, step=10):
@@ -151,10 +240,9 @@ def load_and_save(source, target, folder, world=ALONE):
     session.load_weights(state)
     session.optimizer = make_optimizer(schedule.phases[session.phase], session.parts)
     session.load_optimizer(state)
-    writer = Writer(target, keep=1) if world.first else None
+    writer = Writer(target, keep=1, world=world, sharded=bool(session.sharded))
     save_together(session, writer, world)
-    if writer:
-        writer.close()
+    writer.close()
     return session
 
 

@@ -2,10 +2,14 @@
 
 import importlib
 import json
+import os
 import shlex
+import shutil
+from datetime import UTC, datetime, timedelta
 
 import attrs
 import pytest
+import torch
 from safetensors.torch import load_file, save_file
 
 from graphkd.cli import main
@@ -62,6 +66,15 @@ def settings_of(folder):
     return json.loads((folder / "run.json").read_text())
 
 
+def resumed(folder):
+    """What `run.json` says of how often the run went on, without the time."""
+    found = settings_of(folder)["resumed"]
+    for each in found:
+        then = datetime.fromisoformat(each.pop("time"))
+        assert abs(datetime.now(UTC) - then) < timedelta(minutes=5)
+    return found
+
+
 def test_every_change_of_the_blueprint_is_listed_by_its_key(stopped):
     run = stopped()
     text = (run / "blueprint.yaml").read_text()
@@ -74,14 +87,17 @@ def test_every_change_of_the_blueprint_is_listed_by_its_key(stopped):
     assert f"--allow-changed '{key}'" in refused(run)
     # what is allowed is not listed, but stays in the command
     assert refused(run, "train.lr", key) == refusal(run, lines[2:], ["train.lr", key, keys[2]])
-    # no key stands for others
-    assert refused(run, "train", "train.weight") == refusal(
-        run, lines, ["train", "train.weight", *keys]
-    )
+    # no key stands for others, and what is the key of nothing is named and left out
+    wrong = [
+        "--allow-changed train: nothing of that name changed; did you mean 'train.lr'?",
+        "--allow-changed lr: nothing of that name changed; did you mean 'train.lr'?",
+    ]
+    assert refused(run, "train", "lr", key) == refusal(run, [*lines[1:], *wrong], [key, *keys[1:]])
     # a comment is no change
     (run / "blueprint.yaml").write_text(f"# mine\n{text}")
     resume(run)
     assert "notes" not in settings_of(run)
+    assert resumed(run) == [{"seed": 0, "step": 8, "exact": True}]
 
 
 def test_a_longer_training_goes_on_where_it_was_allowed(stopped, tmp_path):
@@ -97,6 +113,9 @@ def test_a_longer_training_goes_on_where_it_was_allowed(stopped, tmp_path):
     assert settings["exact"] is False
     assert settings["notes"] == [
         {"seed": 0, "step": 8, "text": "changed since the run began: ~ train.epochs: 2 -> 4"}
+    ]
+    assert resumed(run) == [
+        {"seed": 0, "step": 8, "exact": False, "because": ["~ train.epochs: 2 -> 4"]}
     ]
     # what it is described as
     assert "epochs: 4" in (run / "blueprint.yaml").read_text()
@@ -155,6 +174,48 @@ def test_harmless_changes_are_said_and_the_run_stays_exact(stopped, tmp_path, ca
     assert settings_of(run)["exact"] is True
     assert outcome(run) == outcome(tmp_path / "whole")
     assert len(checkpoint.listed(run / "checkpoints")) == 1
+    assert resumed(run) == [{"seed": 0, "step": 8, "exact": True}]
+    # what describes the run, as its page does
+    assert "more words" in (run / "live.json").read_text()
+
+
+def test_another_number_of_threads_or_another_processor_is_not_exact(stopped, monkeypatch, capsys):
+    """Sums are divided otherwise: the last bits change."""
+    run = stopped()
+    monkeypatch.setattr(torch, "get_num_threads", lambda: 77)
+    monkeypatch.setattr(torch.backends.cpu, "get_cpu_capability", lambda: "ABACUS")
+    resume(run)
+    because = resumed(run)[0]["because"]
+    assert [each.partition(":")[0] for each in because] == ["~ threads", "~ processor"]
+    assert because[0].endswith(" -> 77") and because[1].endswith(", ABACUS")
+    assert settings_of(run)["exact"] is False
+    said = capsys.readouterr().err
+    assert all(f"graphkd: changed since the run began: {each}\n" in said for each in because)
+
+
+def test_a_run_without_a_checkpoint_begins_again_as_its_blueprint_says(stopped, capsys):
+    run = stopped()
+    shutil.rmtree(run / "checkpoints")
+    edit(run, "epochs: 2", "epochs: 1")
+    resume(run)
+    text = f"{run}: no checkpoint is there; the run begins again"
+    assert f"graphkd: {text}\n" in capsys.readouterr().err
+    assert settings_of(run)["notes"] == [{"seed": 0, "step": 0, "text": text}]
+    assert resumed(run) == [{"seed": 0, "step": 0, "exact": True}]
+    assert "1 epoch " in (run / "schedule.txt").read_text()
+
+
+@pytest.mark.parametrize("name", ["checkpoints", "state.pt", "run", "metrics.jsonl"])
+def test_what_may_not_be_read_or_written_is_not_taken_for_damaged(stopped, monkeypatch, name):
+    run = stopped()
+    before = {path: path.read_bytes() for path in run.rglob("*") if path.is_file()}
+    real = os.access
+    # whoever is root may do everything
+    monkeypatch.setattr(os, "access", lambda path, mode: path.name != name and real(path, mode))
+    text = refused(run)
+    verb = "read" if name == "state.pt" else "read and written"
+    assert f"{name}: may not be {verb}; allow it, then go on with: graphkd resume {run}" in text
+    assert {path: path.read_bytes() for path in run.rglob("*") if path.is_file()} == before
 
 
 @pytest.mark.parametrize(("name", "harmless"), [("torch", False), ("numpy", True)])
@@ -229,6 +290,15 @@ def test_a_finished_run_is_not_told_as_that_of_another_blueprint(tmp_path):
     edit(run, "epochs: 1", "epochs: 2")
     line = "~ train.epochs: 1 -> 2"
     assert refused(run) == refusal(run, [line], ["train.epochs"])
+    for _ in range(2):
+        resume(run, allow_changed=["train.epochs"])
+    # once
+    notes = settings_of(run)["notes"]
+    text = "finished, and stays as it was trained"
+    assert [each["text"] for each in notes] == [
+        f"{run / f'seed-{n}'}: {text}: {line}" for n in "12"
+    ]
+    assert settings_of(run)["exact"] is False
 
 
 def test_the_command_takes_keys_one_by_one(stopped, capsys):

@@ -12,9 +12,10 @@ import torch
 from graphkd.blueprint import loads
 from graphkd.errors import BlueprintError
 from graphkd.run import checkpoint, resume, train
+from graphkd.run.copies import copied, size_of
 from graphkd.run.manifest import HashedFile
 from graphkd.run.record import Recorder
-from graphkd.run.writer import Writer, copied, size_of
+from graphkd.run.writer import Writer
 from tests.run.small import begin, small
 from tests.run.test_resume import outcome
 

@@ -16,6 +16,7 @@ from tests.run.several import PLAIN, environment, start
 from tests.run.several_jobs import FAST, train_one
 from tests.run.test_resume import outcome
 
+LAUNCH = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2"]
 # sums of float32 in another order
 ROUNDING = {"rtol": 1e-5, "atol": 1e-6}
 
@@ -63,6 +64,11 @@ def test_two_processes_hand_back_what_one_does(done, name):
         assert results[1]["models"][model] == pytest.approx(report, abs=1e-5)
 
 
+def test_steps_that_are_left_out_count_alike_in_all_processes(done):
+    said = "step 10, samples [[10]]: loss of other is nan in 11 steps one after the other"
+    assert [(done / f"left out {rank}").read_text() for rank in range(2)] == [said, said]
+
+
 def test_averages_are_equal_too(done):
     one, two = (open_run(done / number / "moving").averages for number in ("one", "two"))
     assert one.keys() == two.keys() == {"teacher", "student"}
@@ -89,10 +95,36 @@ def test_another_number_of_processes_goes_on_and_is_marked(done, capsys):
 
 @pytest.mark.slow
 def test_a_killed_process_is_started_again_and_the_end_is_the_same(done):
-    launch = ("-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2")
-    words = [sys.executable, *launch, "--max-restarts=1", "tests/run/several_jobs.py", "die_once"]
+    words = [*LAUNCH, "--max-restarts=1", "tests/run/several_jobs.py", "die_once"]
     assert subprocess.run([*words, str(done)], env=environment(), timeout=300).returncode == 0
     assert outcome(done / "killed") == outcome(done / "whole")
+
+
+@pytest.mark.slow
+def test_a_process_that_hangs_ends_the_run_which_goes_on_exactly(done):
+    first, halted = start("halt", done, GRAPHKD_TIMEOUT="3")
+    assert first.wait(timeout=120) == 1
+    assert halted.poll() is None
+    halted.kill()
+    said = (done / "said by 0").read_text()
+    assert said.startswith("graphkd: process 1 did not answer for 3 s: it gives no sign of life")
+    assert [each.wait(timeout=120) for each in start("go_on", done)] == [0, 0]
+    assert outcome(done / "halted") == outcome(done / "whole")
+
+
+@pytest.mark.slow
+def test_a_command_of_one_process_is_refused_once(tmp_path):
+    words = [*LAUNCH, "-m", "graphkd", "compare", "hinton", "tas"]
+    ran = subprocess.run(
+        words, cwd=tmp_path, env=environment(), capture_output=True, text=True, timeout=300
+    )
+    assert ran.returncode == 1
+    said = [line for line in ran.stderr.splitlines() if line.startswith("graphkd:")]
+    assert said == [
+        "graphkd: compare: runs in one process, and this is one of 2 (RANK and WORLD_SIZE are "
+        "set); write graphkd compare without torchrun, or unset them"
+    ]
+    assert not list(tmp_path.iterdir())
 
 
 COMMAND = [sys.executable, "-m", "graphkd", "train", "plain.yaml", "--plugin=tests.run.several"]

@@ -340,7 +340,10 @@ def test_where_a_file_cannot_go(run, tmp_path):
 
 def test_what_is_no_finished_run(copied, tmp_path, capsys):
     assert refused(tmp_path / "none") == f"{tmp_path / 'none'}: no such folder"
-    assert refused(tmp_path) == (f"{tmp_path}: is no run of graphkd (it holds no blueprint.yaml)")
+    assert refused(tmp_path) == (
+        f"{tmp_path}: is no run of graphkd (it holds no blueprint.yaml); "
+        "name the folder that 'graphkd train' printed"
+    )
     unfinished = f"{copied}: the run is not finished; go on with: graphkd resume {copied}"
     # the checkpoint after the first of two phases is left, then none
     first, last = sorted((copied / "checkpoints").iterdir())

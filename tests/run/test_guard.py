@@ -10,12 +10,13 @@ import torch
 
 from graphkd.component import Port, component
 from graphkd.errors import BlueprintError
-from graphkd.run import train
+from graphkd.run import Stopped, resume, train
 from graphkd.run.again import open_run
 from graphkd.run.checkpoint import listed
-from graphkd.run.guard import EXPLODED, IN_A_ROW, Broken, Guard
+from graphkd.run.guard import EXPLODED, IN_A_ROW, Broken, Guard, Memory
 from graphkd.run.record import read_metrics
 from tests.run.small import HEAD, begin, small, stepper
+from tests.run.test_resume import StopAt
 
 CALLS: list[int] = []
 
@@ -145,8 +146,9 @@ def test_a_gpu_is_asked_when_losses_are_recorded():
     guard = Guard(["a", "b"], policy="stop", device=torch.device("cpu"))
     # as on a device where looking makes the host wait
     guard.waits = True
-    assert guard.passes([torch.tensor(1.0), torch.tensor(math.inf)])
-    assert guard.passes([torch.tensor(1.0), None])
+    guard.look([torch.tensor(1.0), torch.tensor(math.inf)])
+    guard.look([torch.tensor(1.0), None])
+    assert guard.passes()
     with pytest.raises(Broken, match="loss of b is not finite"):
         guard.check({"a": 1.0})
 
@@ -173,10 +175,56 @@ def test_batches_that_make_one_step_are_left_out_as_one(values):
 
     def step():
         guard.begin()
-        return [guard.passes([torch.tensor(value)]) for value in values]
+        for value in values:
+            guard.look([torch.tensor(value)])
+        return guard.passes()
 
-    for _ in range(IN_A_ROW):
-        assert step() == [math.isfinite(value) for value in values]
-    assert guard.skipped == IN_A_ROW
+    assert not any(step() for _ in range(IN_A_ROW))
+    assert guard.memory.skipped == IN_A_ROW
     with pytest.raises(Broken, match=f"in {IN_A_ROW + 1} steps"):
         step()
+
+
+def failure_of(folder):
+    found = json.loads((folder / "failure.json").read_text())
+    return {key: found[key] for key in ("step", "epoch", "broken", "losses", "samples")}
+
+
+def fails_alike(folder, monkeypatch, settings, recipe, *, at):
+    """Fail undisturbed, and after a stop at a step; each starts to count calls anew."""
+    failing = blueprint(folder, settings, recipe)
+    failing = attrs.evolve(failing, train=attrs.evolve(failing.train, epochs=9))
+    with pytest.raises(BlueprintError):
+        train(failing, out=folder / "whole")
+    CALLS.clear()
+    StopAt(monkeypatch, at)
+    with pytest.raises(Stopped):
+        train(failing, out=folder / "run")
+    with pytest.raises(BlueprintError) as error:
+        resume(folder / "run")
+    assert failure_of(folder / "run") == failure_of(folder / "whole")
+    return str(error.value)
+
+
+def test_steps_in_a_row_are_counted_on_by_a_resumed_run(tmp_path, monkeypatch):
+    settings = ", first: 3, last: 99"
+    said = fails_alike(tmp_path, monkeypatch, settings, ", nonfinite: skip", at=6)
+    assert f"in {IN_A_ROW + 1} steps one after the other" in said
+
+
+def test_a_loss_that_explodes_after_a_resume_is_found(tmp_path, monkeypatch):
+    settings = f", first: 6, last: 99, factor: {1e9}"
+    assert "and was" in fails_alike(tmp_path, monkeypatch, settings, "", at=5)
+
+
+def test_an_older_checkpoint_tells_nothing_of_the_losses():
+    session = begin(STEP)
+    session.guard.lowest["bad"], session.guard.in_a_row = 0.5, 3
+    state = session.state_dict()
+    again = begin(STEP)
+    again.load_weights(state)
+    assert again.guard == session.guard
+    # as checkpoints were written before
+    del state["guard"]
+    again.load_weights(state)
+    assert again.guard == Memory()

@@ -15,6 +15,7 @@ from graphkd.component import register_model
 from graphkd.errors import BlueprintError
 from graphkd.run import Stopped, resume, train
 from graphkd.run import checkpoint as checkpoint_module
+from graphkd.run.folder import SETTINGS_HOLD
 from graphkd.run.loop import Loop
 from graphkd.run.step import PhaseStep
 from tests.conftest import TinyNet
@@ -375,7 +376,9 @@ def test_a_damaged_run_file_is_named(tmp_path):
     train(small(tmp_path, "train.epochs=1"), out=tmp_path / "run")
     for content in ("{", "[]", "{}"):
         (tmp_path / "run" / "run.json").write_text(content)
-        assert error(tmp_path / "run") == f"{tmp_path / 'run' / 'run.json'}: the file is damaged"
+        assert error(tmp_path / "run") == (
+            f"{tmp_path / 'run' / 'run.json'}: the file is damaged: {SETTINGS_HOLD}"
+        )
 
 
 PLUG = """\

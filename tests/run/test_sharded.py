@@ -1,7 +1,10 @@
 """Nodes whose weights two processes share out learn and teach as whole ones do."""
 
+import errno
 import json
 import shutil
+from resource import RLIM_INFINITY, RLIMIT_FSIZE, setrlimit
+from signal import SIGKILL
 
 import pytest
 import torch
@@ -13,7 +16,10 @@ from graphkd.errors import BlueprintError
 from graphkd.inspect import explain
 from graphkd.run import resume
 from graphkd.run.again import open_run
+from graphkd.run.checkpoint import newest
 from graphkd.run.folder import CHECKPOINTS
+from graphkd.run.manifest import verify
+from graphkd.run.shards import write_shards
 from tests.run.several import start
 from tests.run.sharded_jobs import (
     BOTH,
@@ -55,6 +61,58 @@ def test_sharded_nodes_learn_and_teach_as_whole_ones(done, name):
 
 def test_a_resumed_run_with_sharded_nodes_is_the_same(done):
     assert outcome(done / "stopped") == outcome(done / "whole")
+
+
+def test_training_goes_on_while_shares_are_written_and_the_rest_is_written_after_them(done):
+    """As `held` has it in the run that the resumed one is equal to."""
+    assert json.loads((done / "held by 0").read_text()) == []
+    seen = json.loads((done / "held by 1").read_text())
+    # a step of the training, with what it sends, was made meanwhile
+    assert [overtaken for overtaken, _, _ in seen].count(True) >= 4
+    for _, draft, files in seen:
+        assert draft.endswith(".tmp")
+        assert set(files) <= {"__0_0.distcp"}
+
+
+def test_a_process_without_room_is_told_by_all_and_leaves_the_checkpoints_whole(done):
+    for rank in range(2):
+        text = (done / f"told by {rank} at 2").read_text()
+        place = done / "told" / "step-000000002"
+        assert text.startswith(f"{place}: cannot be written: File too large (")
+    assert not list(done.glob("told by * at [13]"))
+    names = ["step-000000001", "step-000000003"]
+    assert sorted(path.name for path in (done / "told").iterdir()) == names
+    for name in names:
+        verify(done / "told" / name)
+
+
+@pytest.mark.filterwarnings("ignore:torch.distributed is disabled")
+@pytest.mark.parametrize("room", [10_000, 1_500_000])
+def test_a_share_that_finds_no_room_says_what_the_system_says(tmp_path, room):
+    """Where the file takes no more before its buffer is full, and after."""
+    shares = {name: torch.zeros(250_000) for name in "ab"}
+    setrlimit(RLIMIT_FSIZE, (room, RLIM_INFINITY))
+    try:
+        with pytest.raises(OSError) as caught:
+            write_shards(shares, tmp_path, None)
+    finally:
+        setrlimit(RLIMIT_FSIZE, (RLIM_INFINITY, RLIM_INFINITY))
+    assert caught.value.errno == errno.EFBIG
+
+
+@pytest.mark.slow
+def test_a_process_that_dies_while_it_writes_leaves_the_checkpoint_before_whole(done):
+    folder = done / "killed"
+    folder.mkdir()
+    first, last = start("die", folder, jobs="sharded_jobs")
+    assert last.wait(timeout=300) == -SIGKILL
+    assert first.wait(timeout=100) not in (0, None)
+    found = newest(folder / "died" / CHECKPOINTS)
+    # phases end at steps 3 and 6
+    assert (found.path.name, found.damaged) == ("step-000000003", ())
+    processes = start("revive", folder, jobs="sharded_jobs")
+    assert [each.wait(timeout=300) for each in processes] == [0, 0]
+    assert outcome(folder / "died") == outcome(done / "whole")
 
 
 def test_one_process_reads_what_two_have_written(done):

@@ -18,6 +18,7 @@ from graphkd.run import train
 from graphkd.run.data import Batches
 from graphkd.run.record import read_metrics
 from graphkd.run.unreadable import DataError, read_each
+from graphkd.run.world import World
 
 TEXT = """\
 blueprint: folder
@@ -151,8 +152,24 @@ def test_an_evaluation_goes_without(broken):
 
 
 def test_images_are_read_once_more_only_where_one_failed():
-    found = read_each(Sometimes({1}), [0, 1, 2], policy="drop")
-    assert (found.rows, found.messages) == ([0, 2], ["cannot read 1"])
+    found = read_each(Sometimes({1}), [0, 1, 2], places=[0, 1, 2], policy="drop")
+    assert (found.places, found.messages) == ([0, 2], ["cannot read 1"])
+
+
+@settings(max_examples=50)
+@given(st.sets(st.integers(0, 7)), st.integers(1, 5), st.integers(0, 5))
+def test_processes_read_the_same_images_in_the_place_of_others(broken, count, seed):
+    samples = Sometimes(broken)
+    if len(broken) == 8:
+        return
+    made = batches(samples, "replace", batch_size=8, seed=seed)
+    (whole,) = made.epoch(0)
+    parts = [
+        batches(samples, "replace", batch_size=8, seed=seed, world=World(rank, count))
+        for rank in range(count)
+    ]
+    found = [index for part in parts for each in part.epoch(0) for index in each["index"].tolist()]
+    assert found == whole["index"].tolist()
 
 
 class Deadly(Sometimes):

@@ -71,10 +71,11 @@ def page(rows: Sequence[Row], *, seconds: float) -> str:
         ),
     ]
     day = datetime.now(UTC).date().isoformat()
-    return f"{HEAD}\n{day}, {_machine()}; {seconds / 60:.0f} minutes.\n\n" + "\n".join(lines) + "\n"
+    return f"{HEAD}\n{day}, {machine()}; {seconds / 60:.0f} minutes.\n\n" + "\n".join(lines) + "\n"
 
 
-def _machine() -> str:
+def machine() -> str:
+    """Name processor, cores and versions."""
     import torch
 
     names = [

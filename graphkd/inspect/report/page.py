@@ -14,6 +14,7 @@ from graphkd.inspect.report.curves import bands, charts, charts_data, phase_name
 from graphkd.inspect.report.files import RunFiles, mapping, read_run, text_of
 from graphkd.inspect.report.frame import EVERY, report_document
 from graphkd.inspect.report.live import Value, filled, live_values, newest
+from graphkd.inspect.report.resumed import resumed_html
 from graphkd.inspect.report.seeds import seeds_html, seeds_in, seeds_left
 from graphkd.inspect.report.state import state_html, state_of
 from graphkd.inspect.report.tables import results_html
@@ -61,6 +62,7 @@ def report_html(run: RunFiles, *, running: bool) -> str:
         up,
         f"<p>{said(about)}</p>" if about else "",
         state_html(state),
+        resumed_html(run),
         _drawings(run, running=running, values=newest(values)),
         "<h2>Curves</h2>",
         '<div id="charts" class="charts"></div>',

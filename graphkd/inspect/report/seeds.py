@@ -15,6 +15,7 @@ from graphkd.inspect.document import said
 from graphkd.inspect.report.curves import Chart, Curve, bands, charts, charts_data
 from graphkd.inspect.report.files import RunFiles, number, read_run
 from graphkd.inspect.report.frame import EVERY, report_document
+from graphkd.inspect.report.resumed import short_words
 from graphkd.inspect.report.state import state_of
 from graphkd.inspect.report.tables import (
     COMPARED,
@@ -108,7 +109,8 @@ def _table(runs: Mapping[str, RunFiles], *, running: bool) -> str:
 def _state(run: RunFiles, *, running: bool) -> str:
     state = state_of(run, running=running and not run.models)
     share = f" {100 * state.share:.0f} %" if state.word == "running" and state.share else ""
-    return f"{state.word}{share}"
+    words = short_words(run)
+    return f"{state.word}{share}" + (f'<br><span class="soft">{words}</span>' if words else "")
 
 
 def _rows(
