@@ -10,7 +10,7 @@ from graphkd.kernels.infonce_columns import (
     add_directions,
     column_bounds,
     column_numbers,
-    column_sources,
+    column_tile,
     direction_source,
     equal_pairs,
     log_of_sum,
@@ -77,12 +77,9 @@ def attend_kernel(
     for t in range(begin, end):
         part = column_numbers(t, own_tiles, size, bank_size, COLUMNS, BANK)
         in_bank, first, limit, _, shift = part
-        base, place = column_sources(
-            in_bank, other, bank, inverses, theirs, bank_inverses, bank_place, BANK
+        base, columns, k, inverse = column_tile(
+            part, other, bank, inverses, theirs, bank_inverses, bank_place, D, STEP, COLUMNS, BANK
         )
-        columns = first + tl.arange(0, COLUMNS)
-        k = tile(base, first, limit, 0, D, STEP, COLUMNS)
-        inverse = tl.load(place + columns, mask=columns < limit, other=0.0)
         s = products(x, k, vector, first_row, size, base, first, limit, D, STEP, ACC, PRECISION)
         s *= row_scale[:, None] * inverse[None, :]
         own = rows[:, None] == (shift + columns)[None, :]

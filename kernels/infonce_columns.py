@@ -48,15 +48,34 @@ def column_numbers(t, own_tiles, size, bank_size, COLUMNS: tl.constexpr, BANK: t
 
 
 @triton.jit
-def column_sources(
-    in_bank, other, bank, inverses, theirs, bank_inverses, bank_place, BANK: tl.constexpr
+def column_tile(
+    part,
+    other,
+    bank,
+    inverses,
+    theirs,
+    bank_inverses,
+    bank_place,
+    D: tl.constexpr,
+    STEP: tl.constexpr,
+    COLUMNS: tl.constexpr,
+    BANK: tl.constexpr,
 ):
-    """Choose where a tile's columns and their inverse lengths are read from."""
+    """Load the first STEP features of a tile of columns; `part` is of `column_numbers`.
+
+    Returns:
+        Where its columns are read from; their numbers there; their features, "c step"; and their
+        inverse lengths, 0 where there is no column.
+    """
+    in_bank, first, limit, _, _ = part
     base, place = other, inverses + theirs
     if BANK:
         base = tl.where(in_bank, bank, other)
         place = tl.where(in_bank, bank_inverses + bank_place, inverses + theirs)
-    return base, place
+    columns = first + tl.arange(0, COLUMNS)
+    k = tile(base, first, limit, 0, D, STEP, COLUMNS)
+    inverse = tl.load(place + columns, mask=columns < limit, other=0.0)
+    return base, columns, k, inverse
 
 
 @triton.jit

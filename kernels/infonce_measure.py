@@ -9,7 +9,7 @@ import triton.language as tl
 from graphkd.kernels.infonce_columns import (
     column_bounds,
     column_numbers,
-    column_sources,
+    column_tile,
     equal_pairs,
     log_of_sum,
     products,
@@ -78,13 +78,10 @@ def measure_kernel(
     column_place = (first_row // ROWS * PLANES * JOBS + job).to(tl.int64) * pad
     for t in range(begin, end):
         part = column_numbers(t, own_tiles, size, bank_size, COLUMNS, BANK)
-        in_bank, first, limit, own_limit, shift = part
-        base, place = column_sources(
-            in_bank, other, bank, inverses, theirs, bank_inverses, bank_place, BANK
+        _, first, limit, own_limit, shift = part
+        base, columns, k, inverse = column_tile(
+            part, other, bank, inverses, theirs, bank_inverses, bank_place, D, STEP, COLUMNS, BANK
         )
-        columns = first + tl.arange(0, COLUMNS)
-        k = tile(base, first, limit, 0, D, STEP, COLUMNS)
-        inverse = tl.load(place + columns, mask=columns < limit, other=0.0)
         s = products(x, k, vector, first_row, size, base, first, limit, D, STEP, ACC, PRECISION)
         s *= row_scale[:, None] * inverse[None, :]
         own = rows[:, None] == (shift + columns)[None, :]

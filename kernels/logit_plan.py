@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from functools import cache
+from typing import Any
 
 import torch
 from torch import Tensor
 
 from graphkd.kernels.factors import is_capturing, numbers_on_device
 from graphkd.kernels.launch import Launch, num_multiprocessors
-from graphkd.kernels.logit_layout import layout_for, power_of_2, specs_for
+from graphkd.kernels.logit_layout import Layout, layout_for, power_of_2, specs_for
 from graphkd.kernels.logit_operands import Operands, Outputs
 
 FIRST_TIME, AGAIN = range(2)
@@ -43,39 +44,21 @@ def plan(
         clusters: whether blocks of threads may share a long row; by default where they can.
         counter: "1", int32, 0, used by no other launch; one that is kept by default.
     """
-    import triton.language as tl
-
     from graphkd.kernels.logit_kernel import logit_finish_kernel, logit_kernel
 
-    student = given.students[0]
-    device = student.device
+    device = given.students[0].device
     layout = layout_for(given, clusters=_has_clusters(device) if clusters is None else clusters)
     num_rows = tuple(len(each) for each in given.students)
     num_programs = layout.num_programs(num_rows, num_multiprocessors(device))
-    num_terms = sum(len(each) for each in given.specs)
-    width = power_of_2(num_terms + len(num_rows))
+    constants = _constants(given, made, layout)
+    width = constants["WIDTH"]
     partials = made.results.new_empty(num_programs * width if mode != AGAIN else 1)
-    constants = {
-        "SPECS": specs_for(given, made, layout),
-        "NUM_TERMS": num_terms,
-        "WIDTH": width,
-        "ACC": tl.float64 if student.dtype == torch.float64 else tl.float32,
-        "MODE": mode,
-        "MANY": _MANY,
-        "enable_fp_fusion": True,
-    }
     apart = layout.num_ctas > 1 or width > _WIDEST_TOGETHER
     first = Launch(
         kernel=logit_kernel,
         grid=(num_programs,),
         arguments=(
-            tuple(given.students),
-            # a pointer that is not read stands for what is absent
-            tuple(student if each is None else each for each in made.gradients),
-            tuple(given.teachers) or (student,),
-            tuple(given.labels),
-            tuple(given.soft_labels),
-            given.weights,
+            *_operands(given, made),
             scale,
             _expected(expected, scale, mode, device),
             num_rows,
@@ -86,6 +69,7 @@ def plan(
         ),
         constants={
             **constants,
+            "MODE": mode,
             "APART": apart,
             "num_warps": layout.num_warps,
             "num_ctas": layout.num_ctas,
@@ -94,8 +78,35 @@ def plan(
     if not apart or mode == AGAIN:
         return [first]
     arguments = (given.weights, num_rows, partials, num_programs, made.results)
-    constants = {name: each for name, each in constants.items() if name != "MODE"}
     return [first, Launch(logit_finish_kernel, (1,), arguments, {**constants, "num_warps": 4})]
+
+
+def _constants(given: Operands, made: Outputs, layout: Layout) -> dict[str, Any]:
+    """Say what both kernels are compiled with."""
+    import triton.language as tl
+
+    num_terms = sum(len(each) for each in given.specs)
+    return {
+        "SPECS": specs_for(given, made, layout),
+        "NUM_TERMS": num_terms,
+        "WIDTH": power_of_2(num_terms + len(given.students)),
+        "ACC": tl.float64 if given.students[0].dtype == torch.float64 else tl.float32,
+        "MANY": _MANY,
+        "enable_fp_fusion": True,
+    }
+
+
+def _operands(given: Operands, made: Outputs) -> tuple[Any, ...]:
+    """Give the kernel's tensors; a pointer that is not read stands for what is absent."""
+    student = given.students[0]
+    return (
+        tuple(given.students),
+        tuple(student if each is None else each for each in made.gradients),
+        tuple(given.teachers) or (student,),
+        tuple(given.labels),
+        tuple(given.soft_labels),
+        given.weights,
+    )
 
 
 def _has_clusters(device: torch.device) -> bool:

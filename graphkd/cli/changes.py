@@ -22,8 +22,8 @@ from graphkd.cli.common import (
     load_with,
     write_or_print,
 )
-from graphkd.cli.formats import check_png, drawn_graph, fenced
-from graphkd.errors import did_you_mean, mistake
+from graphkd.cli.formats import check_png, drawn_graph, fenced, format_of
+from graphkd.errors import mistake
 
 if TYPE_CHECKING:
     from graphkd.blueprint import Blueprint
@@ -74,7 +74,7 @@ def diff(
     """Show what differs between two blueprints: as text, or drawn with the changes marked."""
     if as_json and format not in (None, "json"):
         raise mistake(f"--json: --format {format} is another format; leave one of them out")
-    chosen = "json" if as_json else format or _format_of(out)
+    chosen = "json" if as_json else format or _usual_format(out)
     check_out(out, force=force)
     if chosen == "png":
         check_png(out)
@@ -84,14 +84,8 @@ def diff(
     write_or_print(fenced(drawn, chosen, out), out, force=force)
 
 
-def _format_of(out: Path | None) -> str:
-    if out is None:
-        return "text"
-    suffix = out.suffix.lower()
-    if suffix not in _ENDINGS:
-        hint = did_you_mean(suffix, filter(None, _ENDINGS))
-        raise mistake(f"--out {out}: no format ends in '{suffix}'{hint}")
-    return _ENDINGS[suffix]
+def _usual_format(out: Path | None) -> str:
+    return "text" if out is None else format_of(out, _ENDINGS, kind="format")
 
 
 def _told(changes: Iterable[Change], format: str) -> str:

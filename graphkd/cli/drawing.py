@@ -21,7 +21,7 @@ from graphkd.cli.common import (
     load_plugins,
     write_or_print,
 )
-from graphkd.cli.formats import check_png, drawn_graph, fenced
+from graphkd.cli.formats import check_png, drawn_graph, fenced, format_of
 from graphkd.cli.sketching import render_partly
 from graphkd.errors import BlueprintError, did_you_mean, mistake
 
@@ -52,6 +52,7 @@ _FORMATS = {
     "dot": Format((".dot", ".gv")),
     "json": Format((".json",)),
 }
+_ENDINGS = {ending: name for name, each in _FORMATS.items() for ending in each.endings}
 
 
 def render(
@@ -80,8 +81,7 @@ def render(
     plugin: Plugin = None,
 ) -> None:
     """Draw a blueprint: a page to look around in, a picture, or text or data of the graph."""
-    suffix = out.suffix.lower() if out is not None else ".html" if view else ".mmd"
-    chosen = format or _format_of(suffix, out)
+    chosen = format or _usual_format(out, view)
     shown = _checked_view(view, chosen)
     check_after(after, phase=phase, without=without or (), view=view, format=chosen)
     check_out(out, force=force)
@@ -107,12 +107,10 @@ def _compiled(file: str, overrides: tuple[str, ...]) -> Schedule:
     return compile_blueprint(blueprint)
 
 
-def _format_of(suffix: str, out: Path | None) -> str:
-    endings = {ending: name for name, each in _FORMATS.items() for ending in each.endings}
-    if suffix not in endings:
-        hint = did_you_mean(suffix, filter(None, endings))
-        raise mistake(f"--out {out}: no picture format ends in '{suffix}'{hint}")
-    return endings[suffix]
+def _usual_format(out: Path | None, view: str | None) -> str:
+    if out is None:
+        return "html" if view else "mermaid"
+    return format_of(out, _ENDINGS, kind="picture format")
 
 
 def _checked_view(view: str | None, format: str) -> str:

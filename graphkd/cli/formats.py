@@ -3,13 +3,32 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from graphkd.errors import mistake
+from graphkd.errors import did_you_mean, mistake
 
 if TYPE_CHECKING:
     from graphkd.compile import Schedule
+
+
+def format_of(out: Path, endings: Mapping[str, str], *, kind: str) -> str:
+    """Tell from how a file is called in which format it is written.
+
+    Args:
+        out: the file.
+        endings: the format of each.
+        kind: what the formats are, in words.
+
+    Raises:
+        BlueprintError: no format ends so.
+    """
+    suffix = out.suffix.lower()
+    if suffix not in endings:
+        hint = did_you_mean(suffix, filter(None, endings))
+        raise mistake(f"--out {out}: no {kind} ends in '{suffix}'{hint}")
+    return endings[suffix]
 
 
 def drawn_graph(schedule: Schedule, format: str, *, view: str) -> str | bytes:

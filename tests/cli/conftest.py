@@ -6,30 +6,40 @@ from graphkd.cli import main
 
 
 @pytest.fixture
-def run(capsys):
-    """Run a command that works, and return what it prints."""
+def ends(capsys):
+    """Run a command, and return its exit status, what it prints and what it says."""
 
     def type_in(*words):
         with pytest.raises(SystemExit) as left:
             main(words)
         printed = capsys.readouterr()
-        assert (left.value.code, printed.err) == (0, "")
-        return printed.out
+        assert "Traceback" not in printed.err
+        return left.value.code, printed.out, printed.err
 
     return type_in
 
 
 @pytest.fixture
-def fail(capsys):
+def run(ends):
+    """Run a command that works, and return what it prints."""
+
+    def type_in(*words):
+        status, printed, said = ends(*words)
+        assert (status, said) == (0, "")
+        return printed
+
+    return type_in
+
+
+@pytest.fixture
+def fail(ends):
     """Run a command that ends in a mistake, and return the one thing that it says."""
 
     def type_in(*words):
-        with pytest.raises(SystemExit) as left:
-            main(words)
-        printed = capsys.readouterr()
-        assert (left.value.code, printed.out) == (1, "")
-        assert printed.err.startswith("graphkd: ")
-        assert printed.err.endswith("\n")
-        return printed.err.removeprefix("graphkd: ")[:-1]
+        status, printed, said = ends(*words)
+        assert (status, printed) == (1, "")
+        assert said.startswith("graphkd: ")
+        assert said.endswith("\n")
+        return said.removeprefix("graphkd: ")[:-1]
 
     return type_in

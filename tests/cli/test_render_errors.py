@@ -18,17 +18,11 @@ MISTAKE = "bad.yaml:4:13: node 's': no node type 'studnt'; did you mean 'student
 
 
 @pytest.fixture
-def typed(tmp_path, monkeypatch, capsys):
+def typed(tmp_path, monkeypatch, ends):
     """Type a command beside `bad.yaml`; return its status, and what it prints."""
     monkeypatch.chdir(tmp_path)
     (tmp_path / "bad.yaml").write_text(BAD, encoding="utf-8")
-
-    def type_in(*words):
-        with pytest.raises(SystemExit) as left:
-            main(words)
-        return left.value.code, *capsys.readouterr()
-
-    return type_in
+    return ends
 
 
 START = {

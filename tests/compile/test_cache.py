@@ -1,14 +1,14 @@
 """Which nodes are cached in which phases, what then runs, and what is refused."""
 
 import pytest
-from safetensors.torch import save_file
 
 from graphkd.blueprint import Cache, dumps, loads
 from graphkd.compile import compile_blueprint
 from graphkd.compile.instructions import Cached, Convert, Forward
 from graphkd.errors import BlueprintError
 from graphkd.inspect import explain
-from tests.conftest import TinyNet
+
+pytestmark = pytest.mark.usefixtures("weights")
 
 HEAD = """\
 blueprint: test
@@ -28,17 +28,6 @@ flows:
 )
 TAUGHT = TEXT + "  - {from: data.label, to: teacher.logits, loss: cross_entropy, phases: [teach]}\n"
 PHASES = "phases: [{name: teach, train: teacher}, {name: distil, train: student}]\n"
-
-
-@pytest.fixture(scope="module", autouse=True)
-def weights(tmp_path_factory):
-    """Put weights of teachers with so many channels into the working folder."""
-    folder = tmp_path_factory.mktemp("weights")
-    for channels in (3, 4):
-        save_file(TinyNet(10, channels).state_dict(), folder / f"W{channels}.safetensors")
-    with pytest.MonkeyPatch.context() as patch:
-        patch.chdir(folder)
-        yield
 
 
 FLIPS = "augment: [random_flip]"

@@ -4,14 +4,14 @@ from typing import ClassVar
 
 import attrs
 import pytest
-from safetensors.torch import save_file
 
 from graphkd.blueprint import loads
 from graphkd.compile import compile_blueprint
 from graphkd.component import Port, component
 from graphkd.errors import BlueprintError
 from graphkd.inspect import explain
-from tests.conftest import TinyNet
+
+pytestmark = pytest.mark.usefixtures("weights")
 
 TEXT = """\
 blueprint: test
@@ -43,16 +43,6 @@ class HostLoss:
 
     def __call__(self, student, teacher):
         return self.scale * (student - teacher).mean() if teacher.max().item() else student.sum()
-
-
-@pytest.fixture(scope="module", autouse=True)
-def weights(tmp_path_factory):
-    """Put a teacher's weights into the working folder."""
-    folder = tmp_path_factory.mktemp("weights")
-    save_file(TinyNet(10, 3).state_dict(), folder / "W3.safetensors")
-    with pytest.MonkeyPatch.context() as patch:
-        patch.chdir(folder)
-        yield
 
 
 def captured(text, **options):

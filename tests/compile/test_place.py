@@ -3,7 +3,6 @@
 import re
 
 import pytest
-from safetensors.torch import save_file
 
 from graphkd.blueprint import dumps, loads
 from graphkd.compile import compile_blueprint
@@ -11,7 +10,8 @@ from graphkd.compile.instructions import Forward, Wait
 from graphkd.errors import BlueprintError
 from graphkd.graph import Placement
 from graphkd.inspect import explain, page
-from tests.conftest import TinyNet
+
+pytestmark = pytest.mark.usefixtures("weights")
 
 TEXT = """\
 blueprint: test
@@ -36,16 +36,6 @@ PLACED = TEXT[: TEXT.index("  teacher")] + ALL + TEXT[TEXT.index("  mean") :]
 PLACED = PLACED.replace("KEYS", "precision: bfloat16, device: cuda:1").replace(
     "streams: false", "streams: true"
 )
-
-
-@pytest.fixture(scope="module", autouse=True)
-def weights(tmp_path_factory):
-    """Put a teacher's weights into the working folder."""
-    folder = tmp_path_factory.mktemp("weights")
-    save_file(TinyNet(10, 3).state_dict(), folder / "W3.safetensors")
-    with pytest.MonkeyPatch.context() as patch:
-        patch.chdir(folder)
-        yield
 
 
 def placements(plan):

@@ -18,6 +18,16 @@ data.label ~> flow1.label
 student.logits => flow2.student
 teacher.logits ~> flow2.teacher
 """
+STUDENT_LEARNS = plain("""
+data data: image label
+teacher model: logits
+student model (learns, gradient): logits
+flow2 loss (gradient)
+data.image -> teacher.input
+data.image -> student.input
+student.logits => flow2.student
+teacher.logits ~> flow2.teacher
+""")
 
 
 def test_the_phase_of_a_teacher():
@@ -37,31 +47,13 @@ def test_the_phase_of_a_teacher():
 
 def test_the_phase_of_a_student():
     made = split(drawn(TWO, phase=Phase("learn", train=("student",))))
-    assert written(made) == plain("""
-    data data: image label
-    teacher model: logits
-    student model (learns, gradient): logits
-    flow2 loss (gradient)
-    data.image -> teacher.input
-    data.image -> student.input
-    student.logits => flow2.student
-    teacher.logits ~> flow2.teacher
-    """)
+    assert written(made) == STUDENT_LEARNS
 
 
 def test_what_may_learn_but_is_not_taught_is_frozen():
     flows = [Flow(Ref("a"), Ref("b"), Part("loss"), phases=phases) for phases in (("one",), ())]
     made = split(drawn(TWO, learners=("teacher", "student"), flows=flows, phase=Phase("two")))
-    assert written(made) == plain("""
-    data data: image label
-    teacher model: logits
-    student model (learns, gradient): logits
-    flow2 loss (gradient)
-    data.image -> teacher.input
-    data.image -> student.input
-    student.logits => flow2.student
-    teacher.logits ~> flow2.teacher
-    """)
+    assert written(made) == STUDENT_LEARNS
 
 
 def test_gradient_passes_through_a_frozen_model():

@@ -1,88 +1,14 @@
-"""Value, gradient and hard cases of normalized knowledge distillation."""
+"""What normalized knowledge distillation is: by hand, and where it is least."""
 
 import math
 
 import pytest
 import torch
 import torch.nn.functional as F
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
-from graphkd.kernels.launch import interpreted
 from graphkd.kernels.nkd import nkd, nkd_reference
-
-SIZES = [(1, 1), (1, 10), (7, 10), (2, 1000), (3, 2)]
-SETTINGS = [
-    {"temperature": 1.0, "gamma": 1.5},
-    {"temperature": 3.0, "gamma": 3.5},
-    {"temperature": 0.5, "gamma": 0.0},
-]
-NEVER = -math.inf
-
-
-def logits(*sizes, seed=0, spread=3.0, dtype=torch.float64):
-    generator = torch.Generator().manual_seed(seed)
-    return (spread * torch.randn(*sizes, generator=generator, dtype=torch.float64)).to(dtype)
-
-
-def problem(batch, classes, *, dtype=torch.float64, spread=3.0, unlabelled=()):
-    """Draw a student, a teacher and class numbers, -1 at the rows `unlabelled`."""
-    generator = torch.Generator().manual_seed(2)
-    label = torch.randint(classes, (batch,), generator=generator)
-    label[list(unlabelled)] = -1
-    drawn = (logits(batch, classes, seed=seed, spread=spread, dtype=dtype) for seed in (0, 1))
-    return *drawn, label
-
-
-def value_and_gradient(student, teacher, label, **settings):
-    student = student.detach().requires_grad_()
-    value = nkd(student, teacher, label, **settings)
-    (gradient,) = torch.autograd.grad(value, student)
-    return value.detach(), gradient
-
-
-def log_softmax(row):
-    """Compute the logarithms of probabilities, class by class; of no class none."""
-    top = max(row, default=0.0)
-    if top == NEVER:
-        return [NEVER] * len(row)
-    norm = top + math.log(sum(math.exp(each - top) for each in row)) if row else 0.0
-    return [each - norm for each in row]
-
-
-def expected_row(s, t, y, *, temperature, gamma):
-    log_q = log_softmax(s)
-    p_y = math.exp(log_softmax(t)[y])
-    others = [c for c in range(len(s)) if c != y]
-    q_others = log_softmax([s[c] / temperature for c in others])
-    p_others = [math.exp(each) for each in log_softmax([t[c] / temperature for c in others])]
-    value = -p_y * log_q[y]
-    # d log q_y / dz_k = (k = y) - q_k
-    slopes = [-p_y * ((k == y) - math.exp(log_q[k])) for k in range(len(s))]
-    for c, p in enumerate(p_others):
-        value -= gamma * temperature**2 * p * q_others[c]
-        for place, k in enumerate(others):
-            # T^2 times 1 / T from z / T
-            slopes[k] -= gamma * temperature * p * ((place == c) - math.exp(q_others[place]))
-    return value, slopes
-
-
-def expected(student, teacher, label, **settings):
-    """Compute value and gradient in float64, row by row and class by class."""
-    rows = zip(student.double().tolist(), teacher.double().tolist(), label.tolist(), strict=True)
-    found = [None if y == -1 else expected_row(s, t, y, **settings) for s, t, y in rows]
-    count = max(sum(each is not None for each in found), 1)
-    value = sum(each[0] for each in found if each is not None) / count
-    empty = [0.0] * student.shape[1]
-    slopes = [empty if each is None else [slope / count for slope in each[1]] for each in found]
-    made = torch.tensor(slopes, dtype=torch.float64).view(student.shape)
-    return torch.tensor(value, dtype=torch.float64), made
-
-
-def agree(got, want, **tolerance):
-    torch.testing.assert_close(got[0].double(), want[0], **tolerance)
-    torch.testing.assert_close(got[1].double(), want[1], **tolerance)
-
+from tests.kernels.labelled import NKD, logits, problem
+from tests.kernels.labelled_rows import log_softmax
 
 # teacher p = (1/2, 1/4, 1/4), of the others (1/2, 1/2) at any T; label 0
 TEACHER = torch.tensor([[math.log(2.0), 0.0, 0.0]])
@@ -113,9 +39,7 @@ def test_temperature_and_mean_by_hand():
 def test_gradient_by_hand():
     # p_y (q - 1_y) = 1/2 (4/14 - 1, 9/14, 1/14), and gamma T (qh - ph) = 6 (3/4 - 1/2, 1/4 - 1/2)
     student = torch.tensor([[math.log(4.0), 2 * math.log(3.0), 0.0]])
-    _, gradient = value_and_gradient(
-        student, TEACHER, torch.tensor([0]), temperature=2.0, gamma=3.0
-    )
+    _, gradient = NKD.solve(student, TEACHER, torch.tensor([0]), temperature=2.0, gamma=3.0)
     torch.testing.assert_close(gradient, torch.tensor([[-10 / 28, 9 / 28 + 1.5, 1 / 28 - 1.5]]))
 
 
@@ -138,7 +62,7 @@ def test_the_others_part_is_least_where_the_student_follows(temperature):
     # the label's own logit so high that its part is nothing
     student[0, label] = 500.0
     chosen = {"temperature": temperature, "gamma": 2.0}
-    value, gradient = value_and_gradient(student, teacher, label, **chosen)
+    value, gradient = NKD.solve(student, teacher, label, **chosen)
     least = 2 * temperature**2 * entropy_of_others(teacher[0], label.item(), temperature)
     assert least > 1.0
     torch.testing.assert_close(value.item(), least)
@@ -158,211 +82,19 @@ def test_two_classes_have_nothing_but_a_target():
 
 
 def test_one_class_gives_zero():
-    value, gradient = value_and_gradient(*problem(4, 1))
+    value, gradient = NKD.solve(*problem(4, 1))
     assert value == 0.0
     assert torch.equal(gradient, torch.zeros(4, 1, dtype=torch.float64))
-
-
-@pytest.mark.parametrize("chosen", SETTINGS, ids=str)
-@pytest.mark.parametrize("sizes", SIZES)
-def test_float64_agrees_with_sums_over_classes(sizes, chosen):
-    tensors = problem(*sizes)
-    agree(value_and_gradient(*tensors, **chosen), expected(*tensors, **chosen))
-
-
-@pytest.mark.parametrize("chosen", SETTINGS, ids=str)
-def test_logits_far_apart(chosen):
-    tensors = problem(16, 10, spread=200.0)
-    agree(value_and_gradient(*tensors, **chosen), expected(*tensors, **chosen))
-    narrow = [each.float() for each in tensors[:2]]
-    want = expected(*narrow, tensors[2], **chosen)
-    # the last bit of a logit of 800 is 6e-5, and gradients here are up to T in size
-    agree(value_and_gradient(*narrow, tensors[2], **chosen), want, rtol=1e-4, atol=5e-4)
-
-
-@pytest.mark.parametrize("chosen", SETTINGS, ids=str)
-def test_teacher_may_rule_classes_out(chosen):
-    student, teacher, _ = problem(4, 5)
-    teacher[:, 1::2] = NEVER
-    # in the last row nothing but the label is possible, in the row before everything but it
-    teacher[3] = NEVER
-    teacher[3, 2] = 1.0
-    teacher[2] = 1.0
-    teacher[2, 1] = NEVER
-    label = torch.tensor([0, 1, 1, 2])
-    agree(
-        value_and_gradient(student, teacher, label, **chosen),
-        expected(student, teacher, label, **chosen),
-    )
-
-
-@pytest.mark.parametrize("chosen", SETTINGS, ids=str)
-def test_rows_without_label_count_for_nothing(chosen):
-    student, teacher, label = problem(9, 10, unlabelled=(0, 4, 8))
-    got = value_and_gradient(student, teacher, label, **chosen)
-    agree(got, expected(student, teacher, label, **chosen))
-    assert torch.equal(got[1][[0, 4, 8]], torch.zeros(3, 10, dtype=torch.float64))
-
-
-@pytest.mark.parametrize("sizes", [(1, 10), (5, 10), (5, 1)])
-def test_nothing_labelled_gives_zero_and_zero_gradient(sizes):
-    student, teacher, label = problem(*sizes, dtype=torch.float32)
-    value, gradient = value_and_gradient(student, teacher, torch.full_like(label, -1))
-    assert torch.equal(value, torch.tensor(0.0))
-    assert torch.equal(gradient, torch.zeros(sizes))
-
-
-@pytest.mark.parametrize("label", [torch.empty(0, dtype=torch.int64), torch.empty(0, 10)])
-def test_empty_batch_gives_zero_and_an_empty_gradient(label):
-    value, gradient = value_and_gradient(torch.empty(0, 10), torch.empty(0, 10), label)
-    assert torch.equal(value, torch.tensor(0.0))
-    assert gradient.shape == (0, 10)
-
-
-@pytest.mark.parametrize("dtype", [torch.float16, torch.float32, torch.float64])
-def test_of_probabilities_the_largest_counts(dtype):
-    student, teacher, label = problem(7, 10)
-    soft = 0.4 * F.one_hot(label, 10).to(dtype) + 0.06
-    got = value_and_gradient(student, teacher, soft)
-    want = value_and_gradient(student, teacher, label)
-    assert torch.equal(got[0], want[0])
-    assert torch.equal(got[1], want[1])
-
-
-def test_among_equal_probabilities_the_first_counts():
-    student, teacher, _ = problem(2, 4)
-    soft = torch.tensor([[0.0, 0.5, 0.5, 0.0], [0.25, 0.25, 0.25, 0.25]])
-    assert torch.equal(nkd(student, teacher, soft), nkd(student, teacher, torch.tensor([1, 0])))
-
-
-@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
-@pytest.mark.parametrize("chosen", SETTINGS, ids=str)
-def test_half_precision_is_computed_in_float32(chosen, dtype):
-    student, teacher, label = problem(5, 1000, dtype=dtype)
-    value, gradient = value_and_gradient(student, teacher, label, **chosen)
-    in_float32 = value_and_gradient(student.float(), teacher.float(), label, **chosen)
-    assert value.dtype == torch.float32
-    assert torch.equal(value, in_float32[0])
-    # rounded once, at the end
-    assert torch.equal(gradient, in_float32[1].to(dtype))
-
-
-def test_student_and_teacher_may_differ_in_precision():
-    student, teacher, label = problem(4, 10, dtype=torch.float32)
-    teacher = teacher.half()
-    assert torch.equal(nkd(student, teacher, label), nkd(student, teacher.float(), label))
-    assert nkd(student, teacher.double(), label).dtype == torch.float32
-
-
-@pytest.mark.parametrize("chosen", SETTINGS, ids=str)
-def test_gradient_and_its_gradient_by_differences(chosen):
-    student, teacher, label = problem(4, 5, unlabelled=(1,))
-    teacher[0, 1] = NEVER
-
-    def loss(z):
-        return nkd(z, teacher, label, **chosen)
-
-    assert torch.autograd.gradcheck(loss, student.requires_grad_())
-    assert torch.autograd.gradgradcheck(loss, student)
-
-
-@pytest.mark.parametrize("function", [nkd, nkd_reference])
-def test_teacher_gets_no_gradient(function):
-    student, teacher, label = problem(3, 5)
-    function(student.requires_grad_(), teacher.requires_grad_(), label, **SETTINGS[0]).backward()
-    assert teacher.grad is None
-    assert student.grad is not None
-
-
-def test_kernel_gives_what_the_reference_gives():
-    student, teacher, label = problem(5, 10, dtype=torch.float32, unlabelled=(2,))
-    teacher.requires_grad_()
-    with interpreted():
-        got = value_and_gradient(student, teacher, label, **SETTINGS[0])
-    agree(got, expected(student, teacher, label, **SETTINGS[0]), rtol=1e-5, atol=1e-6)
-    assert teacher.grad is None
-
-
-def test_nothing_is_read_on_the_host():
-    # a tensor on the meta device has no values that could be read
-    student = torch.empty(4, 10, device="meta", requires_grad=True)
-    label = torch.empty(4, dtype=torch.int64, device="meta")
-    value = nkd(student, torch.empty(4, 10, device="meta"), label)
-    value.backward()
-    assert value.shape == ()
-
-
-@pytest.mark.parametrize("number", [-2, -100, 3])
-def test_number_that_is_no_class_is_an_error(number):
-    with pytest.raises(RuntimeError, match=f"index {number} is out of bounds"):
-        nkd(torch.zeros(1, 3), torch.zeros(1, 3), torch.tensor([number]))
-
-
-def rows(num_classes):
-    number = st.floats(-20, 20, width=32)
-    return st.lists(number, min_size=num_classes, max_size=num_classes)
-
-
-pairs = st.integers(1, 6).flatmap(lambda c: st.tuples(rows(c), rows(c), st.integers(0, c - 1)))
-
-
-@settings(max_examples=40, deadline=None)
-@given(pairs, st.floats(-50, 50), st.sampled_from(SETTINGS))
-def test_a_constant_added_to_a_row_changes_nothing(pair, constant, chosen):
-    *sides, y = pair
-    student, teacher = (torch.tensor([side], dtype=torch.float64) for side in sides)
-    label = torch.tensor([y])
-    before = nkd(student, teacher, label, **chosen)
-    after = nkd(student + constant, teacher - constant, label, **chosen)
-    torch.testing.assert_close(after, before, rtol=1e-9, atol=1e-9)
 
 
 def test_saturated_targets():
     # the teacher is sure of the label, to which the student gives exp(-200) / 2; the others are
     # even on both sides, which costs gamma ln 2
     far = torch.tensor([[200.0, 0.0, 0.0]])
-    value, gradient = value_and_gradient(-far, far, torch.tensor([0]), gamma=2.0)
+    value, gradient = NKD.solve(-far, far, torch.tensor([0]), gamma=2.0)
     torch.testing.assert_close(value, torch.tensor(200.0 + 3 * math.log(2.0)))
     torch.testing.assert_close(gradient, torch.tensor([[-1.0, 0.5, 0.5]]))
     # both are sure
-    value, gradient = value_and_gradient(far, far, torch.tensor([0]), gamma=2.0)
+    value, gradient = NKD.solve(far, far, torch.tensor([0]), gamma=2.0)
     torch.testing.assert_close(value, torch.tensor(2 * math.log(2.0)))
     torch.testing.assert_close(gradient, torch.zeros(1, 3))
-
-
-STUDENT, LABEL = torch.zeros(4, 10), torch.zeros(4, dtype=torch.int64)
-REFUSED = {
-    'student must be floating point "b c"; it is (10,) float32': {"student": STUDENT[0]},
-    'student must be floating point "b c"; it is (4, 10) int64': {"student": STUDENT.long()},
-    'student is (4, 10) but teacher is (1, 10); both must be the same "b c"': {
-        "teacher": STUDENT[:1]
-    },
-    'teacher must be floating point "b c"; it is (4, 10) int64': {"teacher": STUDENT.long()},
-    "teacher is on meta but student is on cpu": {"teacher": STUDENT.to("meta")},
-    "label must be (4,) int64, a class number a row, or (4, 10) probabilities; it is (3,) int64": {
-        "label": LABEL[:3]
-    },
-    "label must be (4,) int64, a class number a row, or (4, 10) probabilities; it is (4,) bool": {
-        "label": LABEL.bool()
-    },
-    "label must be (4, 10), probabilities as the student's logits; it is (4,) float32": {
-        "label": LABEL.float()
-    },
-    "label is on meta but student is on cpu": {"label": LABEL.to("meta")},
-    "temperature is 0.0, not above 0; try 4.0": {"temperature": 0.0},
-    "temperature is nan, not above 0; try 4.0": {"temperature": math.nan},
-}
-
-
-@pytest.mark.parametrize("kernel", [False, True])
-@pytest.mark.parametrize("message", REFUSED)
-def test_refused(message, kernel):
-    chosen = {"student": STUDENT, "teacher": STUDENT, "label": LABEL, **REFUSED[message]}
-    with pytest.raises(ValueError) as caught:
-        if kernel:
-            with interpreted():
-                nkd(**chosen)
-        else:
-            nkd(**chosen)
-    # the kernel takes lists, of which it names the place
-    assert str(caught.value).removeprefix("teachers[0]: ").removeprefix("terms[0]: ") == message

@@ -21,7 +21,9 @@ from graphkd.inspect.page.ways import (
     network_height,
     network_width,
     origin_width,
+    placed,
     slot_of,
+    way_from_data,
     widest,
 )
 from graphkd.inspect.picture import Box
@@ -72,14 +74,7 @@ class _Builder:
         self.turns = tracks(self._turns())
         self._place_columns()
         boxes = {box.name: self._rect(box.name) for box in self.figure.boxes}
-        ways = tuple(self._way(n, link) for n, link in enumerate(self.figure.links))
-        right = widest(way.label[0] + way.room for way in ways)
-        return Places(
-            width=max(widest(rect.right for rect in boxes.values()), right) + MARGIN,
-            height=widest(rect.bottom for rect in boxes.values()) + MARGIN,
-            boxes=boxes,
-            ways=ways,
-        )
+        return placed(boxes, (self._way(n, link) for n, link in enumerate(self.figure.links)))
 
     def _height_of(self, number: int, end: int) -> tuple[float, int]:
         """Say in rows how far down an arrow leads, seen from its other end."""
@@ -180,11 +175,10 @@ class _Builder:
         return self.starts[column] + TRACK * (self.turns.place(column, number) + 0.5)
 
     def _way(self, number: int, link: Link) -> Way:
-        room = label_width(link)
         if not link.source:
-            target, y = self._rect(link.target), self._in(number, link.target)
-            start = target.x - AIR - room
-            return Way(link, ((start, y), (target.x, y)), (start + 8, y), room)
+            y = self._in(number, link.target)
+            return way_from_data(link, self._rect(link.target), y=y)
+        room = label_width(link)
         left, right = self.ends[number]
         (first, _), (last, _) = self.cells[left], self.cells[right]
         out, end = self._out(number), self._in(number, right)

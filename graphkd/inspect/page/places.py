@@ -12,7 +12,7 @@ from graphkd.inspect.drawing.layout import MARGIN, Rect
 from graphkd.inspect.page.grid import grid
 from graphkd.inspect.page.links import Figure
 from graphkd.inspect.page.stairs import stairs
-from graphkd.inspect.page.ways import Places, Way, widest
+from graphkd.inspect.page.ways import Places, Way, placed, widest
 
 FEW = 5
 """Most networks that stand on a diagonal, where each arrow has one corner."""
@@ -39,15 +39,7 @@ def places(figure: Figure, *, top: float) -> Places:
         boxes |= {name: _moved(rect, x, y) for name, rect in tile.boxes.items()}
         ways |= {id(way.link): _shifted(way, x, y) for way in tile.ways}
         x, below = x + tile.width - MARGIN, max(below, y + tile.height)
-    right = widest(
-        (*(e.right for e in boxes.values()), *(e.label[0] + e.room for e in ways.values()))
-    )
-    return Places(
-        width=right + MARGIN,
-        height=widest(rect.bottom for rect in boxes.values()) + MARGIN,
-        boxes=boxes,
-        ways=tuple(ways[id(link)] for link in figure.links),
-    )
+    return placed(boxes, (ways[id(link)] for link in figure.links))
 
 
 def _tile(figure: Figure) -> Places:

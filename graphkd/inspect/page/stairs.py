@@ -17,7 +17,9 @@ from graphkd.inspect.page.ways import (
     network_height,
     network_width,
     origin_width,
+    placed,
     slot_of,
+    way_from_data,
     widest,
 )
 from graphkd.inspect.picture import Box
@@ -81,14 +83,7 @@ class _Builder:
 
     def build(self) -> Places:
         boxes = self._boxes()
-        ways = [self._way(link, boxes) for link in self.figure.links]
-        right = widest(way.label[0] + way.room for way in ways)
-        return Places(
-            width=max(widest(rect.right for rect in boxes.values()), right) + MARGIN,
-            height=widest(rect.bottom for rect in boxes.values()) + MARGIN,
-            boxes=boxes,
-            ways=tuple(ways),
-        )
+        return placed(boxes, (self._way(link, boxes) for link in self.figure.links))
 
     def _boxes(self) -> dict[str, Rect]:
         """Place the boxes; texts may reach into a column in which no arrow crosses their row."""
@@ -119,11 +114,10 @@ class _Builder:
 
     def _way(self, link: Link, boxes: dict[str, Rect]) -> Way:
         target = boxes[link.target]
-        room = label_width(link)
         if not link.source:
             y = self._slot(target, self.left[link.target], link)
-            start = target.x - AIR - room
-            return Way(link, ((start, y), (target.x, y)), (start + 8, y), room)
+            return way_from_data(link, target, y=y)
+        room = label_width(link)
         source = boxes[link.source]
         if self.rows[link.source] < self.rows[link.target]:
             y = self._slot(source, self.right[link.source], link)

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 import attrs
 
-from graphkd.inspect.drawing.layout import Rect
+from graphkd.inspect.drawing.layout import MARGIN, Rect
 from graphkd.inspect.drawing.sizes import LINE, NOTES, PAD, title_width
 from graphkd.inspect.page.links import Figure, Link
 from graphkd.inspect.picture import Box
@@ -52,6 +52,25 @@ class Places:
     height: float
     boxes: dict[str, Rect]
     ways: tuple[Way, ...]
+
+
+def placed(boxes: dict[str, Rect], ways: Iterable[Way]) -> Places:
+    """Say how large a picture is in which everything has its place."""
+    ways = tuple(ways)
+    right = widest(way.label[0] + way.room for way in ways)
+    return Places(
+        width=max(widest(rect.right for rect in boxes.values()), right) + MARGIN,
+        height=widest(rect.bottom for rect in boxes.values()) + MARGIN,
+        boxes=boxes,
+        ways=ways,
+    )
+
+
+def way_from_data(link: Link, target: Rect, *, y: float) -> Way:
+    """Lead an arrow from the data straight into a box at this height."""
+    room = label_width(link)
+    start = target.x - AIR - room
+    return Way(link, ((start, y), (target.x, y)), (start + 8, y), room)
 
 
 def slot_of(figure: Figure) -> float:
