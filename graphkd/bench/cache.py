@@ -28,7 +28,8 @@ from graphkd.run.cache import open_stores
 from graphkd.run.cache.place import VARIABLE
 from graphkd.run.executor import PhaseModule
 from graphkd.run.optim import make_optimizer
-from graphkd.run.session import seed_streams, start_session
+from graphkd.run.random_streams import seed_streams
+from graphkd.run.session import start_session
 from graphkd.run.source import divide, open_splits, training_source
 from graphkd.run.step import PhaseStep
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import atexit
 import signal
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
 from typing import Any, cast
 from weakref import WeakSet
@@ -19,9 +19,8 @@ from graphkd.errors import ComponentError
 from graphkd.run.order import carve
 from graphkd.run.portions import Portion
 from graphkd.run.reader import Reader, further_taps
-from graphkd.run.rows import ExtraRows, RowPlan
+from graphkd.run.rows import RowPlan
 from graphkd.run.unreadable import Policy, checked
-from graphkd.run.world import ALONE, World
 
 _STOPPING = (signal.SIGINT, signal.SIGTERM)
 
@@ -101,20 +100,13 @@ class Batches:
     def __init__(
         self,
         samples: Samples,
+        rows: RowPlan,
         *,
-        indices: Tensor,
         labels: Tensor | None,
-        batch_size: int,
-        seed: int,
-        shuffle: bool,
         augment: Callable[[Tensor], Tensor] | None = None,
-        workers: int = 0,
-        drop_last: bool = False,
-        pin_memory: bool = False,
         taps: Collection[str] = (),
-        extras: Sequence[ExtraRows] = (),
-        world: World = ALONE,
-        mixed: int = 0,
+        workers: int = 0,
+        pin_memory: bool = False,
         may_be_empty: bool = False,
         views: int = 0,
         unreadable: Policy = "stop",
@@ -122,22 +114,15 @@ class Batches:
         """Prepare reading; nothing is read yet.
 
         Args:
-            samples: a split of the data set, and behind it what `extras` name.
-            indices: "n" int64, the samples in play.
+            samples: a split of the data set, and behind it the further data sets of the rows.
+            rows: which samples each batch holds; its seed is that of the augmentation too.
             labels: one for each sample of the split, int64, -1 where it must not be seen; None
                 where no label may be seen.
-            batch_size: samples of `indices` in a batch of all processes together, at least 1.
-            seed: of order and augmentation.
-            shuffle: a new order each epoch; otherwise that of `indices`.
             augment: from one "c h w" image to another, by torch's global CPU generator alone; None
                 for the images as they are. With workers it must pickle.
-            workers: processes that read; 0 reads in this one.
-            drop_last: leave out a last batch that is not full.
-            pin_memory: put the batches where a GPU copies them from without waiting.
             taps: what is read of a batch; `view1`, `view2` and `source` are made only for that.
-            extras: further data sets whose samples join each batch, rising.
-            world: the processes, each of which reads its part of a batch.
-            mixed: how many of the first rows of a batch are mixed; see `RowPlan`.
+            workers: processes that read; 0 reads in this one.
+            pin_memory: put the batches where a GPU copies them from without waiting.
             may_be_empty: whether there may be no batch.
             views: how many augmentations of each sample epochs replay; 0: each epoch draws anew.
             unreadable: what becomes of an image that cannot be read.
@@ -145,29 +130,18 @@ class Batches:
         Raises:
             ComponentError: there would be no batch.
         """
-        self._plan = RowPlan(
-            indices,
-            batch_size=batch_size,
-            seed=seed,
-            shuffle=shuffle,
-            drop_last=drop_last,
-            extras=tuple(extras),
-            world=world,
-            mixed=mixed,
-        )
-        if not len(self._plan) and not may_be_empty:
-            raise ComponentError(
-                f"no batch: batch_size is {batch_size}, the images are {len(indices)}",
-                field="batch_size",
-            )
+        self._plan = rows
+        if not len(rows) and not may_be_empty:
+            count = f"batch_size is {rows.batch_size}, the images are {len(rows.indices)}"
+            raise ComponentError(f"no batch: {count}", field="batch_size")
         self._labels = torch.full((len(samples),), -1) if labels is None else labels
         reader = Reader(
             samples,
             self._labels,
-            seed,
+            rows.seed,
             augment,
             taps=further_taps(taps),
-            firsts=tuple(each.first for each in extras),
+            firsts=tuple(each.first for each in rows.extras),
             views=views,
             unreadable=unreadable,
         )

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from itertools import chain, islice, repeat
+from itertools import chain, islice
 from typing import Any
 
 import attrs
@@ -11,24 +10,24 @@ import torch
 
 from graphkd.compile.plan import PhasePlan
 from graphkd.inspect.amount import counted
-from graphkd.run.backwards import Batch
 from graphkd.run.budget import Budget
 from graphkd.run.cache import open_stores
 from graphkd.run.data import Batches
 from graphkd.run.executor import PhaseModule
+from graphkd.run.feed import batches, step_batches
 from graphkd.run.guard import Memory
 from graphkd.run.journal import UNREADABLE, Journal
 from graphkd.run.moving import moved
 from graphkd.run.optim import make_optimizer, make_scheduler
-from graphkd.run.portions import Portion, recounted
 from graphkd.run.processes import moving_modules, save_together, seed_of
 from graphkd.run.progress import Advance, Progress
-from graphkd.run.session import Session, seed_streams, set_random_state
+from graphkd.run.random_streams import seed_streams, set_random_state
+from graphkd.run.session import Session
 from graphkd.run.source import Opened, Source, evaluation_batches, training_source
 from graphkd.run.step import PhaseStep
 from graphkd.run.together import add_up, any_of, gather, require_equal, take_statistics
 from graphkd.run.validate import forget_best, validate
-from graphkd.run.watch import at, taking_long
+from graphkd.run.watch import taking_long
 from graphkd.run.world import ALONE, World
 from graphkd.run.writer import Writer
 
@@ -117,10 +116,10 @@ class Loop:
             for part in fitted:
                 part.begin()
             with self.progress.phase(plan.name, len(source)) as advance, torch.no_grad():
-                for batch, portion in self._batches(source):
+                for batch, portion in batches(source, session, self.world):
                     # a part of a short last batch may be empty, and no image may be readable
                     if len(batch["index"]) and (portion is None or portion.own):
-                        module.values(self._on_device(batch), [])
+                        module.values(moved(batch, session), [])
                     advance()
                     self._agree()
                     self._leave_if_asked()
@@ -209,7 +208,8 @@ class Loop:
         session, recipe = self.session, step.plan.recipe
         # none are left where a checkpoint lies at the very end of the epoch
         left = max(budget.steps - session.phase_step, 0)
-        for group, portions in islice(self._groups(source, recipe.accumulate), left):
+        steps = step_batches(source, session, self.world, size=recipe.accumulate)
+        for group, portions in islice(steps, left):
             rates = self._rates()
             step.run(group, portions)
             if self.journal:
@@ -230,38 +230,6 @@ class Loop:
                 step.guard.check({})
                 self._save()
             self._leave_if_asked()
-
-    def _groups(self, source: Source, size: int) -> Iterator[tuple[list[Batch], list[Portion]]]:
-        """Gather the batches of each optimizer step, from where the session stands."""
-        # a changed recipe may have made the epoch shorter
-        start = min(self.session.batch, len(source))
-        batches = self._batches(source, self.session.epoch, start)
-        while group := list(islice(batches, size)):
-            portions = [portion for _, portion in group if portion]
-            yield [self._on_device(batch) for batch, _ in group], portions
-
-    def _batches(
-        self, source: Source, epoch: int = 0, start: int = 0
-    ) -> Iterator[tuple[Batch, Portion | None]]:
-        """Go through an epoch; with several processes, each batch with how much of it is here."""
-        several = self.world.size > 1
-        portions = source.portions(epoch, start) if several else repeat(None)
-        read: Iterator[tuple[Batch, Portion | None]] = zip(
-            source.epoch(epoch, start), portions, strict=False
-        )
-        while True:
-            at(f"reading data after step {self.session.step}")
-            found = next(read, None)
-            if found is None:
-                return
-            at(f"taking the step after {self.session.step}")
-            batch, portion = found
-            if portion and source.recounts:
-                portion = recounted(portion, batch["label"], self.world)
-            yield batch, portion
-
-    def _on_device(self, batch: Batch) -> Batch:
-        return moved(batch, self.session)
 
     def _record(self, step: PhaseStep, rates: dict[str, float]) -> None:
         """Write the losses of the last step down: only here the host waits for the device."""

@@ -13,12 +13,8 @@ from graphkd.run import checkpoint
 from graphkd.run.build import node_seed
 from graphkd.run.folder import CHECKPOINTS
 from graphkd.run.going_on import take_up
-from graphkd.run.session import (
-    Session,
-    moving_nodes,
-    random_state,
-    seed_streams,
-)
+from graphkd.run.random_streams import random_state, seed_streams
+from graphkd.run.session import Session, moving_nodes
 from graphkd.run.together import first_does, gather
 from graphkd.run.world import World
 from graphkd.run.writer import Writer

@@ -59,7 +59,7 @@ class RowPlan:
     batch_size: int
     seed: int
     shuffle: bool
-    drop_last: bool
+    drop_last: bool = False
     extras: tuple[ExtraRows, ...] = ()
     world: World = ALONE
     mixed: int = 0

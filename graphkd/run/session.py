@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import json
-import random
 from collections.abc import Collection, Mapping
 from typing import Any
 
 import attrs
-import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -22,6 +20,7 @@ from graphkd.run.changed import require_same
 from graphkd.run.fingerprint import hash_of
 from graphkd.run.guard import Memory
 from graphkd.run.placed import Home, homes_of
+from graphkd.run.random_streams import random_state, set_random_state
 from graphkd.run.sharding import shard_nodes, sharded_nodes
 from graphkd.run.shards import fitted, fitted_optimizer
 from graphkd.run.world import ALONE, World
@@ -274,34 +273,3 @@ def _load(module: nn.Module, weights: Mapping[str, Any], name: str) -> None:
     except RuntimeError as error:
         reason = " ".join(str(error).split())
         raise mistake(f"the weights of '{name}' in the checkpoint do not fit: {reason}") from error
-
-
-def seed_streams(seed: int) -> None:
-    """Start every random stream that dropout and components may draw from."""
-    torch.manual_seed(seed)
-    np.random.seed(seed % 2**32)
-    random.seed(seed)
-
-
-def random_state(device: torch.device) -> dict[str, Any]:
-    """Return the state of every random stream, as tensors and plain values."""
-    kind, keys, position, has_gauss, gauss = np.random.get_state()
-    words = torch.from_numpy(np.asarray(keys).astype(np.int64))
-    version, integers, cached = random.getstate()
-    return {
-        "torch": torch.get_rng_state(),
-        "cuda": torch.cuda.get_rng_state(device) if device.type == "cuda" else None,
-        "numpy": [str(kind), words, position, has_gauss, gauss],
-        "python": [version, list(integers), cached],
-    }
-
-
-def set_random_state(state: Mapping[str, Any], device: torch.device) -> None:
-    """Put every random stream where it was."""
-    kind, words, position, has_gauss, gauss = state["numpy"]
-    np.random.set_state((kind, words.numpy().astype(np.uint32), position, has_gauss, gauss))
-    version, integers, cached = state["python"]
-    random.setstate((version, tuple(integers), cached))
-    if state["cuda"] is not None and device.type == "cuda":
-        torch.cuda.set_rng_state(state["cuda"], device)
-    torch.set_rng_state(state["torch"])

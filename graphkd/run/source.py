@@ -22,7 +22,7 @@ from graphkd.run.mixing import Mixing, mixing_of, rows_of
 from graphkd.run.opened import Opened, divide, extras_of, open_splits, setting_path
 from graphkd.run.order import sample_seed
 from graphkd.run.portions import Portion
-from graphkd.run.rows import ExtraRows
+from graphkd.run.rows import ExtraRows, RowPlan
 from graphkd.run.selection import select
 from graphkd.run.unreadable import Policy
 from graphkd.run.world import ALONE, World
@@ -157,22 +157,25 @@ def _source(opened: Opened, plan: PhasePlan, seed: int, pin_memory: bool, world:
         _need_labels(labels, indices, extras=bool(extras))
     mixed = rows_of(data.mixup_share, whole, up=True) if mix else 0
     policy = _policy(data, "drop" if fitting else "replace")
-    batches = Batches(
-        samples,
-        indices=indices,
-        labels=_padded(labels, len(samples)),
+    chosen = RowPlan(
+        indices,
         batch_size=rows,
         seed=seed,
         shuffle=not fitting,
-        augment=None if fitting else augmentation_of(data, opened.spec.image),
-        workers=data.workers,
         # mixing takes pairs: a last batch may be odd
         drop_last=mix is not None,
-        pin_memory=pin_memory,
-        taps=taps,
-        extras=extras,
+        extras=tuple(extras),
         world=world,
         mixed=mixed,
+    )
+    batches = Batches(
+        samples,
+        chosen,
+        labels=_padded(labels, len(samples)),
+        augment=None if fitting else augmentation_of(data, opened.spec.image),
+        taps=taps,
+        workers=data.workers,
+        pin_memory=pin_memory,
         views=plan.views,
         unreadable=policy,
     )
@@ -219,13 +222,11 @@ def evaluation_batches(part: Part, data: Data, *, world: World = ALONE) -> Batch
     """
     size = max(data.batch_size, 256)
     turns = torch.split(part.indices, size)[world.rank :: world.size]
+    indices = torch.cat([part.indices[:0], *turns])
     return Batches(
         part.samples,
-        indices=torch.cat([part.indices[:0], *turns]),
+        RowPlan(indices, batch_size=size, seed=0, shuffle=False),
         labels=part.samples.labels,
-        batch_size=size,
-        seed=0,
-        shuffle=False,
         workers=data.workers,
         taps=part.taps,
         may_be_empty=world.size > 1,

@@ -108,13 +108,13 @@ def test_a_second_interrupt_says_it_too(here, capsys, monkeypatch):
     def interrupted(*arguments, **settings):
         raise KeyboardInterrupt
 
-    run_module = importlib.import_module("graphkd.run.train")
+    module = importlib.import_module("graphkd.run.ready")
 
     monkeypatch.setattr(Loop, "_epoch", interrupted)
     status, said = fail(capsys, "train", "small.yaml")
     assert (status, said) == (130, "graphkd: stopped; go on with: graphkd resume runs/small\n")
     # before there is a run there is nothing to resume
-    monkeypatch.setattr(run_module, "start_session", interrupted)
+    monkeypatch.setattr(module, "start_session", interrupted)
     status, said = fail(capsys, "train", "small.yaml", "--out", "other")
     assert (status, said) == (130, "graphkd: stopped\n")
 

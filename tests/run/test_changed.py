@@ -221,7 +221,7 @@ def test_what_may_not_be_read_or_written_is_not_taken_for_damaged(stopped, monke
 @pytest.mark.parametrize(("name", "harmless"), [("torch", False), ("numpy", True)])
 def test_other_software_is_refused_where_it_computes(stopped, monkeypatch, capsys, name, harmless):
     run = stopped()
-    module = importlib.import_module("graphkd.run.train")
+    module = importlib.import_module("graphkd.run.ready")
     now = module.versions()
     monkeypatch.setattr(module, "versions", lambda: now | {name: "9.9"})
     key = f"versions.{name}"

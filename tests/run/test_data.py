@@ -10,7 +10,8 @@ from graphkd.component import ImageSpec, Splits
 from graphkd.components.augmentations import ColorJitter, RandomAffine
 from graphkd.components.datasets import Digits, Fake
 from graphkd.errors import ComponentError
-from graphkd.run.data import Batches, prepare_splits
+from graphkd.run.data import prepare_splits
+from tests.run.reading import batches_of
 
 
 @attrs.define(eq=False)
@@ -59,11 +60,9 @@ def _batches(samples, **settings):
     settings = {
         "indices": torch.arange(len(samples)),
         "labels": samples.labels,
-        "batch_size": 4,
-        "seed": 0,
         "shuffle": True,
     } | settings
-    return Batches(samples, **settings)
+    return batches_of(samples, **settings)
 
 
 def _assert_equal(first, second):

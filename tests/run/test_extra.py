@@ -12,7 +12,6 @@ from graphkd.blueprint import Extra, dumps, load, loads
 from graphkd.component import Port, component
 from graphkd.errors import BlueprintError
 from graphkd.run import Stopped, resume, train
-from graphkd.run.data import Batches
 from graphkd.run.extra import join
 from graphkd.run.order import extra_order
 from graphkd.run.source import divide, evaluation_batches, open_splits
@@ -26,6 +25,7 @@ from tests.run.counted import (
     source_of,
     written,
 )
+from tests.run.reading import batches_of
 from tests.run.small import SMALL, begin, small, stepper
 from tests.run.test_resume import StopAt, disturb, outcome
 
@@ -187,10 +187,9 @@ def test_source_says_which_data_set_a_row_is_from():
     source = source_of(written(SEVERAL))
     reader = source.batches._loader.dataset
     assert "source" not in next(source.epoch(0))
-    made = Batches(
+    made = batches_of(
         reader.samples,
         indices=torch.arange(16),
-        labels=None,
         batch_size=4,
         seed=0,
         shuffle=True,

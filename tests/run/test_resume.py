@@ -286,7 +286,7 @@ def test_a_finished_run_only_tells_its_results(tmp_path, monkeypatch):
         raise AssertionError("nothing is to be done")
 
     module = importlib.import_module("graphkd.run.train")
-    monkeypatch.setattr(module, "start_session", refuse)
+    monkeypatch.setattr(module, "get_ready", refuse)
     # nor is the data needed any more
     monkeypatch.setattr(module, "open_splits", refuse)
     again = resume(tmp_path / "run")

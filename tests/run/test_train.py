@@ -393,6 +393,7 @@ def test_no_folder_is_made_for_a_mistake(tmp_path, words, text, expected):
 
 def test_a_place_that_is_taken_is_told_before_the_work_begins(tmp_path, monkeypatch):
     (tmp_path / "run").mkdir()
+    (tmp_path / "run" / "thesis.tex").write_text("precious")
 
     def refuse(*args, **kwargs):
         raise AssertionError("too early")

@@ -15,10 +15,10 @@ from PIL import Image
 from graphkd.blueprint import load
 from graphkd.errors import BlueprintError, ComponentError
 from graphkd.run import train
-from graphkd.run.data import Batches
 from graphkd.run.record import read_metrics
 from graphkd.run.unreadable import DataError, read_each
 from graphkd.run.world import World
+from tests.run.reading import batches_of
 
 TEXT = """\
 blueprint: folder
@@ -27,7 +27,6 @@ train: {epochs: 2, device: cpu}
 nodes: {student: {type: student, model: tiny}}
 flows: [{from: data.label, to: student.logits, loss: cross_entropy}]
 """
-
 
 CACHED = (
     TEXT.partition("nodes:")[0]
@@ -124,7 +123,7 @@ class Sometimes:
 def batches(samples, policy, **settings):
     given = {"batch_size": 4, "seed": 0, "shuffle": True, **settings}
     indices = torch.arange(len(samples))
-    return Batches(samples, indices=indices, labels=samples.labels, unreadable=policy, **given)
+    return batches_of(samples, indices=indices, labels=samples.labels, unreadable=policy, **given)
 
 
 @settings(max_examples=25)

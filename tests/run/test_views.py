@@ -13,10 +13,10 @@ from graphkd.component import Port, component
 from graphkd.components.augmentations import GaussianNoise
 from graphkd.errors import BlueprintError
 from graphkd.run import Stopped, resume, train
-from graphkd.run.data import Batches
 from graphkd.run.order import sample_seed
 from graphkd.run.source import divide, evaluation_batches, open_splits
 from tests.run.counted import SOFT, NumberedData, assert_same, numbers, source_of, written
+from tests.run.reading import batches_of
 from tests.run.small import SMALL, begin, small, stepper
 from tests.run.test_resume import StopAt, disturb, outcome
 
@@ -94,13 +94,10 @@ def _darken(image):
 
 def test_an_augmentation_in_place_reaches_one_view_only():
     images = NumberedData().splits("").train
-    batches = Batches(
+    batches = batches_of(
         images,
         indices=torch.arange(16),
-        labels=None,
         batch_size=16,
-        seed=0,
-        shuffle=False,
         augment=_darken,
         taps=("view1", "view2"),
     )

@@ -6,7 +6,8 @@ import pytest
 import torch
 
 from graphkd.component import DataSpec, find, name_of, names
-from graphkd.run.data import Batches, prepare_splits
+from graphkd.run.data import prepare_splits
+from tests.run.reading import batches_of
 
 
 @pytest.fixture(params=names("dataset"))
@@ -87,13 +88,11 @@ def test_reading_draws_nothing(parts):
 def test_batches_read_it(dataset, tmp_path):
     parts = prepare_splits(dataset.splits(tmp_path), validation=0.3, seed=0)
     for part in (parts.train, parts.validation, parts.test):
-        batches = Batches(
+        batches = batches_of(
             part.samples,
             indices=part.indices[:5],
             labels=part.samples.labels,
             batch_size=3,
-            seed=0,
-            shuffle=False,
         )
         read = torch.cat([batch["index"] for batch in batches.epoch(0)])
         assert torch.equal(read, part.indices[:5]), name_of(dataset)

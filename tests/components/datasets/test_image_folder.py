@@ -7,7 +7,7 @@ from PIL import Image
 
 from graphkd.components.datasets import ImageFolder
 from graphkd.errors import ComponentError
-from graphkd.run.data import Batches
+from tests.run.reading import batches_of
 
 
 def _error(dataset, folder=""):
@@ -117,13 +117,10 @@ def test_corrupt_image_is_named_from_a_worker(image_root):
     path = image_root / "train" / "cat" / "0.png"
     path.write_bytes(b"")
     samples = _splits(image_root).train
-    batches = Batches(
+    batches = batches_of(
         samples,
         indices=torch.arange(6),
-        labels=None,
         batch_size=6,
-        seed=0,
-        shuffle=False,
         workers=1,
     )
     with pytest.raises(ComponentError, match=f"cannot read the image {path}: "):
