@@ -36,7 +36,7 @@ gallery: .venv/.installed
 soak: .venv/.installed-test
 	$(BIN)/python -m tests.soak.captured
 	$(BIN)/python -m tests.soak.kill --kills 100 --out docs/soak.md
-	$(BIN)/python -m tests.soak.fuzz --cases 100000 --out docs/fuzz.md
+	$(BIN)/python -m tests.soak.fuzz --cases 100000 --jobs 2 --out docs/fuzz.md
 	$(BIN)/python -m tests.soak.overhead --out docs/overhead.md
 
 # what only a GPU shows: the tests marked gpu, memory and races, and how fast the kernels are

@@ -7,7 +7,6 @@ import os
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import timedelta
 from typing import TYPE_CHECKING
 
 import torch
@@ -18,7 +17,7 @@ from graphkd.run.loop import Stopped
 from graphkd.run.roll_call import call_roll
 from graphkd.run.signs import is_first_to_fail
 from graphkd.run.together import wait
-from graphkd.run.watch import limit_of, watching
+from graphkd.run.watch import limit_of, patience_of, watching
 from graphkd.run.world import World, world_of
 
 if TYPE_CHECKING:
@@ -26,8 +25,6 @@ if TYPE_CHECKING:
 
 HEARD = 5.0
 """Seconds that a process waits for the one that failed first to say why."""
-PATIENCE = 10.0
-"""Times the limit of the processes, after which PyTorch gives up whatever it waits for."""
 _store: Store | None = None
 """Of all that torchrun starts; it stays when a process parts from the others."""
 _own: set[str] = set()
@@ -46,7 +43,7 @@ def joined() -> Iterator[World]:
         yield world
         return
     limit = _limit()
-    store = _start(world, limit)
+    store = _start(world)
     try:
         with watching(world, store.clone(), limit):
             yield world
@@ -82,7 +79,7 @@ def _limit() -> float:
         raise alike(error) from error
 
 
-def _start(world: World, limit: float) -> Store:
+def _start(world: World) -> Store:
     """Find each other through a store of our own: see `call_roll`."""
     from torch.distributed import PrefixStore, TCPStore  # type: ignore[attr-defined]
 
@@ -107,8 +104,7 @@ def _start(world: World, limit: float) -> Store:
         store=store,
         rank=world.rank,
         world_size=world.size,
-        # it knows not who takes long and who does not answer
-        timeout=timedelta(seconds=PATIENCE * limit),
+        timeout=patience_of(os.environ),
     )
     return store
 

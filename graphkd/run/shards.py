@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import os
 import warnings
 from collections.abc import Hashable, Mapping, Sequence
 from pathlib import Path
@@ -22,6 +23,7 @@ from torch.distributed.tensor import DTensor, distribute_tensor, empty
 from torch.futures import Future
 
 from graphkd.run.copies import Put
+from graphkd.run.watch import patience_of
 from graphkd.run.world import World
 
 K = TypeVar("K", bound=Hashable)
@@ -80,7 +82,9 @@ def group_for_writing(world: World) -> ProcessGroup | None:
     Messages of one group must come in the same order in all processes, which two threads that
     share it cannot promise.
     """
-    group = new_group(backend="gloo") if world.size > 1 else None
+    if world.size == 1:
+        return None
+    group = new_group(backend="gloo", timeout=patience_of(os.environ))
     # all processes are in it
     assert not isinstance(group, int)
     return group

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from graphkd.errors import mistake
@@ -16,6 +17,8 @@ if TYPE_CHECKING:
 
 DEFAULT = 600.0
 """Seconds."""
+PATIENCE = 10.0
+"""Times that limit, after which PyTorch gives up whatever it waits for."""
 _watch: Watch | None = None
 
 
@@ -33,6 +36,11 @@ def limit_of(environment: Mapping[str, str]) -> float:
     if not 0 < limit < math.inf:
         raise mistake(f"{VARIABLE}={text}: is no number of seconds above 0; write one, like 600")
     return limit
+
+
+def patience_of(environment: Mapping[str, str]) -> timedelta:
+    """Say after which time PyTorch gives up, which knows not who takes long and who hangs."""
+    return timedelta(seconds=PATIENCE * limit_of(environment))
 
 
 @contextmanager

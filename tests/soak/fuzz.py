@@ -2,12 +2,14 @@
 
     python -m tests.soak.fuzz --cases 100000 --seed 0
 
-counts what happened, and ends with 1 at the first traceback, hang or attempt to run something.
+counts what happened, prints each case that ended in a traceback, a hang or an attempt to run
+something, and ends with 1 if there was one; `--jobs N` takes so many processes.
 """
 
 from __future__ import annotations
 
 import argparse
+import copy
 import platform
 import random
 import signal
@@ -16,11 +18,14 @@ import time
 import traceback
 from collections import Counter
 from collections.abc import Iterator
+from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager
 from datetime import UTC, datetime
+from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
+import attrs
 import torch
 
 from graphkd.blueprint import load, loads, shipped
@@ -40,6 +45,8 @@ program or to connect would be counted by its own name. `make soak` does it agai
 """
 LIMIT = 5.0
 """Seconds of the processor after which a case hangs."""
+PART = 500
+"""Cases that one process takes at a time."""
 
 TINY = """\
 blueprint: tiny
@@ -137,7 +144,8 @@ def _mutate(holder: Any, key: Any, spots: list[tuple[Any, Any]], chance: random.
     other, place = chance.choice(spots)
     match chance.randrange(7):
         case 0:
-            holder[key] = chance.choice(ODD)
+            # a later change of it must not reach other cases
+            holder[key] = copy.deepcopy(chance.choice(ODD))
         case 1:
             del holder[key]
         case 2:
@@ -207,36 +215,73 @@ def case(seed: int, known: dict[str, str]) -> tuple[str, str]:
     return name, mutated(known[name], chance)
 
 
-def main() -> int:
-    """Run many cases, and print what came of them."""
+@attrs.frozen
+class Found:
+    """What came of some cases.
+
+    Attributes:
+        counts: cases by outcome; an exception by its name.
+        slowest: seconds of the processor that the slowest took.
+        traces: of what went wrong, with the blueprint.
+    """
+
+    counts: Counter[str]
+    slowest: float
+    traces: tuple[str, ...]
+
+    def __add__(self, other: Found) -> Found:
+        """Count both."""
+        slowest = max(self.slowest, other.slowest)
+        return Found(self.counts + other.counts, slowest, (*self.traces, *other.traces))
+
+
+def try_cases(seeds: range) -> Found:
+    """Check the cases of some numbers."""
+    global _known
     import tests.conftest  # noqa: F401
 
+    _known = _known or texts()
+    counts, slowest, traces = Counter[str](), 0.0, []
+    for seed in seeds:
+        name, text = case(seed, _known)
+        start = time.process_time()
+        try:
+            counts[outcome(text)] += 1
+        except Exception as error:
+            counts[type(error).__name__] += 1
+            traces.append(f"case {seed} ({name}):\n{text}\n{traceback.format_exc()}")
+        slowest = max(slowest, time.process_time() - start)
+    return Found(counts, slowest, tuple(traces))
+
+
+_known: dict[str, str] = {}
+
+
+def main() -> int:
+    """Run many cases, and print what came of them."""
     parser = argparse.ArgumentParser()
     parser.add_argument("--cases", type=int, default=100_000)
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--keep-going", action="store_true")
+    parser.add_argument("--jobs", type=int, default=1)
     parser.add_argument("--out", type=Path)
     given = parser.parse_args()
-    known, found, slowest = texts(), Counter[str](), 0.0
-    for seed in range(given.seed, given.seed + given.cases):
-        name, text = case(seed, known)
-        start = time.process_time()
-        try:
-            found[outcome(text)] += 1
-        except Exception as error:
-            found[type(error).__name__] += 1
-            print(f"case {seed} ({name}):\n{text}\n{traceback.format_exc()}", flush=True)
-            if not given.keep_going:
-                return 1
-        slowest = max(slowest, time.process_time() - start)
-    said = ", ".join(f"{count} {name}" for name, count in found.most_common())
-    line = f"{given.cases} cases from seed {given.seed} on: {said}; slowest {slowest:.2f} s of CPU"
+    end = given.seed + given.cases
+    parts = [range(at, min(at + PART, end)) for at in range(given.seed, end, PART)]
+    found = Found(Counter(), 0.0, ())
+    with ProcessPoolExecutor(given.jobs, mp_context=get_context("spawn")) as processes:
+        for part in processes.map(try_cases, parts):
+            for trace in part.traces:
+                print(trace, flush=True)
+            found += part
+    said = ", ".join(f"{count} {name}" for name, count in found.counts.most_common())
+    line = f"{given.cases} cases from seed {given.seed} on: {said}"
+    line += f"; slowest {found.slowest:.2f} s of CPU"
     print(line)
     if given.out:
         versions = f"Python {platform.python_version()}, PyTorch {torch.__version__}"
         date = f"{datetime.now(UTC):%Y-%m-%d}"
         given.out.write_text(f"{PAGE}\n{date}, {versions}: {line}.\n", encoding="utf-8")
-    return 0 if set(found) <= {"fine", "told"} else 1
+    return 0 if set(found.counts) <= {"fine", "told"} else 1
 
 
 if __name__ == "__main__":
