@@ -34,8 +34,7 @@ def cache(
 ) -> None:
     """Compute ahead what frozen nodes with `cache` give, so that no run has to.
 
-    It lies in $GRAPHKD_CACHE, else in ~/.cache/graphkd. What is there already is not computed
-    again.
+    It lies in $GRAPHKD_CACHE, else in ~/.cache/graphkd. What is there is not computed again.
     """
     if [file is not None, list_, clear].count(True) != 1:
         raise mistake("cache: write a blueprint to build for, or --list, or --clear")

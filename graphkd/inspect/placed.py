@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from graphkd.compile.instructions import Instruction, forward_in
+from graphkd.compile.instructions import Forward, Instruction, forward_in
 from graphkd.compile.plan import PhasePlan, forwards_of
 from graphkd.errors import listing
 from graphkd.graph import Placement
@@ -44,12 +44,17 @@ def placed_lines(plan: PhasePlan) -> Iterator[str]:
         yield one_line(f"computed twice: {names}: again in the backward, and not kept for it")
     if names := _names(name for name, at in nodes.items() if at.aside):
         yield one_line(f"side stream: {names}: beside the others on a GPU; none on a cpu")
-    elif plan.recipe.streams and plan.trained:
+    elif plan.recipe.streams and plan.trained and not _runs_without_gradient(plan):
         yield "side stream: nothing runs on it here: each forward is read from a cache, or learns"
     if plan.captured:
         yield "captured: forwards and backwards are one CUDA graph on a GPU; none on a cpu"
-    elif plan.recipe.capture and (reason := plan.graph.graph["uncapturable"]):
+    elif plan.trained and plan.recipe.capture and (reason := plan.graph.graph["uncapturable"]):
         yield one_line(f"not captured: {reason}")
+
+
+def _runs_without_gradient(plan: PhasePlan) -> bool:
+    """Say whether a forward could run aside; where none does, `place` was left out."""
+    return any(isinstance(each, Forward) and not each.gradient for each in plan.instructions)
 
 
 def _names(names: Iterator[str]) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from shlex import quote
 from typing import Literal
 
 from graphkd.compile import Schedule
@@ -36,7 +37,8 @@ def _open_seed(schedule: Schedule, folder: Path, seed: int) -> Session:
     checkpoints = seed_folder(folder, schedule.blueprint, seed) / CHECKPOINTS
     state = checkpoint.load_latest(checkpoints) if checkpoint.listed(checkpoints) else None
     if state is None or state["position"]["phase"] < len(schedule.phases):
-        raise mistake(f"{folder}: the run is not finished; go on with: graphkd resume {folder}")
+        hint = f"go on with: graphkd resume {quote(str(folder))}"
+        raise mistake(f"{folder}: the run is not finished; {hint}")
     device = pick_device(schedule.blueprint.train.device)
     session = start_session(schedule, seed=seed, device=device)
     session.load_weights(state)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 from shlex import quote
 from typing import Any
@@ -56,7 +56,7 @@ def differences(before: Mapping[str, Any], now: Mapping[str, Any]) -> list[Diffe
         *_of_mapping("versions", before, now),
         *_of_setting("without", before, now),
         *_of_setting("device", before, now, harmless=True),
-        *_of_setting("processes", before, now, harmless=True),
+        *_of_processes(before, now),
         *_of_surroundings(before, now),
         *_of_data(before, now),
         *_of_mapping("weights", before, now, name="still"),
@@ -105,6 +105,12 @@ def _of_setting(
     if key in before and key in now and before[key] != now[key]:
         one, other = (shown(each[key]) for each in (before, now))
         yield Difference(key, one_line(f"~ {key}: {one} -> {other}"), harmless)
+
+
+def _of_processes(before: Mapping[str, Any], now: Mapping[str, Any]) -> Iterator[Difference]:
+    for each in _of_setting("processes", before, now, harmless=True):
+        more = "steps of another size, as each takes data.batch_size, and new random streams"
+        yield attrs.evolve(each, line=f"{each.line} ({more})")
 
 
 def _of_surroundings(before: Mapping[str, Any], now: Mapping[str, Any]) -> Iterator[Difference]:
@@ -163,12 +169,18 @@ def require_same(
     words = " ".join(f"--allow-changed {quote(key)}" for key in keys)
     command = f"  graphkd resume {quote(str(folder))} {words}"
     hint = f"{UNDO}; to go on all the same, though no longer exactly:"
-    lines += [_unknown(key, there) for key in dict.fromkeys(allowed) if key not in there]
+    lines += [f"  {each}" for each in unknown(allowed, found)]
     raise mistake("\n".join([f"{folder}: {HEAD}", *lines, hint, command]))
 
 
+def unknown(allowed: Collection[str], found: Sequence[Difference]) -> list[str]:
+    """Name each key that was allowed and is that of no change."""
+    there = [each.key for each in found]
+    return [_unknown(key, there) for key in dict.fromkeys(allowed) if key not in there]
+
+
 def _unknown(key: str, there: list[str]) -> str:
-    """Say that a key that was allowed is that of no change; the last part is often left alone."""
+    # the last part is often left alone
     near = next((each for each in there if each.rpartition(".")[2] == key), None)
     hint = f"; did you mean '{near}'?" if near else did_you_mean(key, there)
-    return one_line(f"  --allow-changed {key}: nothing of that name changed{hint}")
+    return one_line(f"--allow-changed {key}: nothing of that name changed{hint}")

@@ -75,7 +75,7 @@ class Copier:
     """
 
     def __init__(self) -> None:
-        self._known: dict[tuple[torch.device, int], torch.UntypedStorage] = {}
+        self._known: dict[tuple[torch.device, int, int], torch.UntypedStorage] = {}
         self._spare: dict[int, list[torch.UntypedStorage]] = {}
 
     @contextmanager
@@ -103,15 +103,17 @@ class Copier:
         storage = tensor.untyped_storage()
         if not storage.nbytes():
             return tensor.cpu().clone()
-        place = (tensor.device, storage.data_ptr())
+        # of another length where both were made of memory that torch does not own
+        place = (tensor.device, storage.data_ptr(), storage.nbytes())
         if place not in self._known:
             spare = self._spare.get(storage.nbytes())
             room = spare.pop() if spare else _room(storage.nbytes())
             self._known[place] = room.copy_(storage)
         made = torch.empty(0, dtype=tensor.dtype)
-        return made.set_(
-            self._known[place], tensor.storage_offset(), tensor.size(), tensor.stride()
-        )
+        made.set_(self._known[place], tensor.storage_offset(), tensor.size(), tensor.stride())
+        # torch computes these when they are read
+        made = made.conj() if tensor.is_conj() else made
+        return torch._neg_view(made) if tensor.is_neg() else made
 
 
 def _room(size: int) -> torch.UntypedStorage:

@@ -44,15 +44,16 @@ def joined() -> Iterator[World]:
         return
     limit = _limit()
     store = _start(world)
+    stop: Stopped | None = None
     try:
         with watching(world, store.clone(), limit):
-            yield world
+            try:
+                yield world
+            except Stopped as error:
+                # all of them stop after the same step
+                stop = error
+            # the first may still write: who stands watch no more would be taken for dead
             wait(world)
-    except Stopped:
-        # all of them stop after the same step
-        wait(world)
-        _part()
-        raise
     except (KeyboardInterrupt, SystemExit):
         raise
     except BaseException as error:
@@ -61,6 +62,8 @@ def joined() -> Iterator[World]:
             raise SystemExit(1) from error
         raise
     _part()
+    if stop:
+        raise stop
 
 
 def alike(error: Exception) -> Exception:

@@ -21,7 +21,7 @@ from graphkd.run.executor import PhaseModule
 from graphkd.run.sharding import in_step
 from graphkd.run.together import first_does, gather
 from graphkd.run.unreadable import DataError
-from graphkd.run.watch import at
+from graphkd.run.watch import at, come_on
 from graphkd.run.world import ALONE, World
 
 Report = dict[str, dict[str, float]]
@@ -118,6 +118,7 @@ def _measure(
         at("measuring models")
     seen: list[_Seen] = []
     for batch, counts in _turns(module, batches, world):
+        come_on()
         moved = {key: value.to(device) for key, value in batch.items()}
         found = module.values(moved, [*dict.fromkeys(names.values()), *probes])
         if not counts:

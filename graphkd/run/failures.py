@@ -19,13 +19,15 @@ from graphkd.graph import vertex
 from graphkd.inspect.amount import short
 from graphkd.run.captured import Uncapturable
 from graphkd.run.folder import FAILURE, run_of
-from graphkd.run.guard import Broken
+from graphkd.run.guard import Broken, Policy
 from graphkd.run.loop import Stopped
 from graphkd.run.record import write_json
 from graphkd.run.session import Session
 from graphkd.run.unreadable import DataError
 
 _NO_MEMORY = re.compile(r"can't allocate memory|not enough memory|out of memory", re.IGNORECASE)
+_ONE_VALUE = "Expected more than 1 value per channel when training"
+_LOST = re.compile(r"/gloo/.*(reset|closed) by peer", re.DOTALL)
 
 
 @contextmanager
@@ -69,17 +71,33 @@ def _in_words(session: Session, folder: Path | None, error: Exception) -> Bluepr
         case Broken():
             where = f"phase '{_plan(session).name}', epoch {session.epoch + 1}, step {session.step}"
             more = f"; {folder / FAILURE} has that step's losses and samples" if folder else ""
-            hint = "lower train.lr, clip gradients (train.clip_grad: 1.0) or warm up"
-            hint = f"{hint} (train.warmup_epochs), or leave such steps out (train.nonfinite: skip)"
+            hint = _of_losses(error, _plan(session).recipe.nonfinite)
             return mistake(f"{where}: {error}{more}; {hint}", blueprint.place("train"))
         case Uncapturable():
             text = (
                 f"phase '{_plan(session).name}': a step cannot be captured: {error}; drop capture"
             )
             return mistake(text, blueprint.place("train", "capture"))
+    if _ONE_VALUE in str(error):
+        text = f"phase '{_plan(session).name}': batch norm has no variance in a batch of one sample"
+        text = f"{text} ({str(error).splitlines()[-1]}); write a data.batch_size that leaves two or"
+        return mistake(f"{text} more in the last batch", blueprint.place("data"))
+    if _LOST.search(str(error)):
+        where = f"phase '{_plan(session).name}', after step {session.step}"
+        return mistake(f"{where}: another process has ended: see why{again}")
     if isinstance(error, MemoryError) or _NO_MEMORY.search(str(error)):
         return mistake(f"{_memory(session, error)}{again}", blueprint.place("train"))
     return None
+
+
+def _of_losses(error: Broken, policy: Policy) -> str:
+    """Say what can be done about losses that broke; what is done already is not."""
+    hint = "lower train.lr, clip gradients (train.clip_grad: 1.0) or warm up (train.warmup_epochs)"
+    if error.exploded:
+        return f"{hint}, or let it be (train.nonfinite: ignore)"
+    if policy == "stop":
+        return f"{hint}, or leave such steps out (train.nonfinite: skip)"
+    return hint
 
 
 @contextmanager

@@ -51,6 +51,9 @@ def check_place(path: Path, *, force: bool) -> None:
         raise mistake(f"{path}: exists already, and is no run of graphkd; choose another --out")
     if Path.cwd().is_relative_to(path.resolve()):
         raise mistake(f"{path}: is the folder you are in; go out of it, or choose another --out")
+    if path.is_mount():
+        text = "a disk is mounted there, so it can be neither made nor replaced"
+        raise mistake(f"{path}: {text}; name a folder in it: --out {quote(str(path / 'run'))}")
 
 
 @contextmanager

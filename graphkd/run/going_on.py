@@ -14,7 +14,7 @@ import torch
 from graphkd.compile import Schedule
 from graphkd.errors import BlueprintError, mistake
 from graphkd.run import checkpoint
-from graphkd.run.changed import HEAD, require_same
+from graphkd.run.changed import HEAD, require_same, unknown
 from graphkd.run.folder import BLUEPRINT, CHECKPOINTS, seeds_of
 from graphkd.run.history import NOTES, note, note_resumed, notes_of
 from graphkd.run.plan import write_description, write_plan
@@ -63,6 +63,7 @@ def take_up(
     for each in changes:
         (line,) = _say([f"{HEAD} {each.line}"])
         note(folder, [line], seed=seed, step=step, exact=each.exact)
+    _say([f"{folder}: {each}" for each in unknown(allowed, changes)])
     because = [each.line for each in changes if not each.exact]
     note_resumed(folder, seed=seed, step=step, because=[*because, *_unsteady(session)])
     return found.state
@@ -112,8 +113,8 @@ def _require_access(place: Path, folder: Path) -> None:
 def _lost(session: Session, place: Path) -> list[str]:
     """Name records that the checkpoint knows of and the file has not; count on without them."""
     path = place / METRICS
-    text = path.read_text(encoding="utf-8") if path.exists() else ""
-    there, known = text.count("\n"), session.records
+    text = path.read_bytes() if path.exists() else b""
+    there, known = text.count(b"\n"), session.records
     if there >= known:
         return []
     session.records = there
@@ -142,6 +143,7 @@ def require_unchanged(
     except BlueprintError:
         return
     changes = require_same(state, made_of(schedule), allowed=allowed, folder=folder)
+    _say([f"{place}: finished already: nothing is left to train"])
     known = {each["text"] for each in notes_of(folder).get(NOTES, ())}
     for each in changes:
         if not each.harmless:

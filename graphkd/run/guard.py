@@ -9,6 +9,7 @@ from typing import Any, Literal
 import attrs
 import torch
 from torch import Tensor
+from torch.distributed.tensor import DTensor
 
 from graphkd.run.together import any_of_each, share
 from graphkd.run.world import ALONE, World
@@ -36,6 +37,7 @@ class Broken(Exception):
         values: the losses of the step by name; None for one that slept.
         names: of those that broke.
         batches: `index` of the samples in each batch of the step.
+        exploded: they are finite, but far too large.
     """
 
     def __init__(
@@ -45,11 +47,13 @@ class Broken(Exception):
         values: dict[str, float | None],
         names: Sequence[str],
         batches: Sequence[Any] = (),
+        exploded: bool = False,
     ) -> None:
         super().__init__(reason)
         self.values = values
         self.names = tuple(names)
         self.batches = batches
+        self.exploded = exploded
 
 
 @attrs.define
@@ -169,7 +173,7 @@ class Guard:
             lowest = self.memory.lowest.get(name, math.inf)
             if math.isfinite(value) and value > EXPLODED * max(lowest, 1.0):
                 reason = f"loss of {name} is {value:.3g}, and was {lowest:.3g}"
-                raise Broken(reason, values=known, names=[name])
+                raise Broken(reason, values=known, names=[name], exploded=True)
             self.memory.lowest[name] = min(lowest, value)
 
     def _error(self, which: Sequence[int], found: _Found) -> Broken:
@@ -178,6 +182,15 @@ class Guard:
         count = self.memory.in_a_row
         more = f" in {count} steps one after the other" if count else ""
         return Broken(f"loss of {said}{more}", values=values, names=names, batches=found.samples)
+
+
+def are_finite(weights: Sequence[Tensor]) -> bool:
+    """Say whether all numbers of these weights are finite, of shared out ones those that are here.
+
+    The host waits for it.
+    """
+    own = [each.to_local() if isinstance(each, DTensor) else each.detach() for each in weights]
+    return bool(torch.stack(torch._foreach_norm(own)).isfinite().all()) if own else True
 
 
 def _finite(loss: Tensor) -> bool:

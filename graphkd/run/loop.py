@@ -123,7 +123,7 @@ class Loop:
                     advance()
                     self._agree()
                     self._leave_if_asked()
-            self._tell_unreadable(source.batches)
+            self.tell_unreadable(source.batches)
             for part in fitted:
                 part.finish()
         finally:
@@ -178,8 +178,7 @@ class Loop:
 
     def _wait_for_writer(self) -> None:
         # processes that read are forked: not while a thread writes
-        with taking_long("writing a checkpoint"):
-            self.writer.wait()
+        self.writer.wait()
 
     def _with_stores(self, plan: PhasePlan, source: Source, epochs: int) -> Source:
         """Open the stores of what the phase keeps, for the weights that it begins with."""
@@ -194,9 +193,10 @@ class Loop:
         with self.progress.phase(plan.name, budget.steps, done=session.phase_step) as advance:
             while session.epoch < budget.epochs:
                 self._epoch(source, budget, step, advance)
-                self._tell_unreadable(source.batches)
+                self.tell_unreadable(source.batches)
                 validating = budget.validates(session.epoch)
                 if validating:
+                    step.require_sound()
                     self._validate(step)
                 session.epoch += 1
                 session.batch = 0
@@ -226,8 +226,7 @@ class Loop:
             if self._stopping or (
                 recipe.checkpoint_every and session.step % recipe.checkpoint_every == 0
             ):
-                # broken weights must not take the place of sound ones
-                step.guard.check({})
+                step.require_sound()
                 self._save()
             self._leave_if_asked()
 
@@ -268,11 +267,12 @@ class Loop:
             self.journal.validated(
                 session.step, plan.name, session.epoch, whole=found.whole, values=found.values
             )
-        self._tell_unreadable(self._validation)
+        self.tell_unreadable(self._validation)
         self.progress.say(plan.name, session.epoch, found.scores)
         step.module.train()
 
-    def _tell_unreadable(self, batches: Batches) -> None:
+    def tell_unreadable(self, batches: Batches) -> None:
+        """Write down and say what could not be read; all processes call this."""
         every = gather(self.world, list(batches.unreadable))
         if self.journal and (new := self.journal.unreadable(chain(*every))):
             self.progress.warn(

@@ -9,6 +9,9 @@ from typing import Any
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _NormBase
 
+from graphkd.blueprint import loads
+from graphkd.blueprint.model import data_of, recipe_of
+from graphkd.compile.phases import phases_of
 from graphkd.run import checkpoint
 from graphkd.run.build import node_seed
 from graphkd.run.folder import CHECKPOINTS
@@ -81,8 +84,8 @@ def take_up_together(
 ) -> dict[str, Any] | None:
     """Load a seed's newest whole checkpoint in all processes: see `take_up`.
 
-    Another number of processes than before goes on with the samples that are left, and with new
-    random streams.
+    Steps of another size than before go on with the samples that are left, and another number of
+    processes with new random streams.
     """
     states: list[dict[str, Any]] = []
 
@@ -103,8 +106,8 @@ def take_up_together(
 def _with_own(session: Session, state: dict[str, Any], world: World, seed: int) -> dict[str, Any]:
     """Take over what this process had for itself."""
     before = state.get(PROCESSES, 1)
+    _change_sizes(session, state, before, world.size)
     if before != world.size:
-        _change_number(session, before, world.size)
         if world.first:
             return state
         seed_streams(seed_of(seed, world, step=session.step))
@@ -118,9 +121,16 @@ def _with_own(session: Session, state: dict[str, Any], world: World, seed: int) 
     return {**state, "random": own["random"]}
 
 
-def _change_number(session: Session, before: int, now: int) -> None:
-    """Stand where the same samples of the epoch are done, as steps have another size now."""
-    session.batch = session.batch * before // now
-    plans = session.schedule.phases
-    if session.phase < len(plans) and not plans[session.phase].recipe.steps:
-        session.phase_step = session.phase_step * before // now
+def _change_sizes(session: Session, state: Mapping[str, Any], before: int, now: int) -> None:
+    """Stand where the same samples of the epoch are done, where steps have another size now."""
+    old, plans = loads(state["blueprint"]), session.schedule.phases
+    phases = phases_of(old)
+    if session.phase >= min(len(phases), len(plans)):
+        return
+    phase, plan = phases[session.phase], plans[session.phase]
+    was = before * data_of(old, phase).batch_size
+    size = now * plan.data.batch_size
+    session.batch = session.batch * was // size
+    if not plan.recipe.steps:
+        done = session.phase_step * was * recipe_of(old, phase).accumulate
+        session.phase_step = done // (size * plan.recipe.accumulate)

@@ -76,9 +76,10 @@ def _cut_back(path: Path, count: int) -> None:
     """Keep the first records only, as many as the checkpoint knows of."""
     if not path.exists():
         return
-    lines = path.read_text(encoding="utf-8").splitlines(keepends=True)
+    # what follows them may be anything after a power cut
+    lines = path.read_bytes().splitlines(keepends=True)
     draft = path.with_suffix(".tmp")
-    draft.write_text("".join(lines[:count]), encoding="utf-8")
+    draft.write_bytes(b"".join(lines[:count]))
     draft.replace(path)
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import signal
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
-from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +22,6 @@ from graphkd.run.record import write_results
 from graphkd.run.session import Session
 from graphkd.run.sharding import whole_parts
 from graphkd.run.source import evaluation_batches
-from graphkd.run.together import gather
 from graphkd.run.watch import taking_long
 from graphkd.run.world import World
 from graphkd.run.writer import Writer
@@ -58,7 +56,7 @@ def run_seed(
         with told(session, folder):
             with _stopping(loop), closing(writer):
                 loop.run(state)
-            found = _finish(ready, folder, seed=seed, journal=journal, world=world)
+            found = _finish(ready, folder, loop)
             if journal:
                 journal.tested(session.step, found, _flat(found))
                 write_results(folder, found)
@@ -78,21 +76,17 @@ def _writer(session: Session, folder: Path, world: World, *flushed: Path) -> Wri
     return Writer(folder / CHECKPOINTS, keep=keep, flushed=flushed, world=world, sharded=sharded)
 
 
-def _finish(
-    ready: Ready, folder: Path, *, seed: int, world: World, journal: Journal | None = None
-) -> Evaluation:
+def _finish(ready: Ready, folder: Path, loop: Loop) -> Evaluation:
     """Take the best weights, test everything once, and write the student."""
-    session, opened = ready.session, ready.opened
+    session, opened, world = ready.session, ready.opened, loop.world
     schedule, parts, device = session.schedule, session.parts, session.device
     session.take_best()
     batches = evaluation_batches(opened.parts.test, schedule.blueprint.data, world=world)
     found = evaluate(schedule, parts, batches, device=device, world=world)
-    every = gather(world, list(batches.unreadable))
-    if journal:
-        journal.unreadable(chain(*every))
+    loop.tell_unreadable(batches)
     if session.sharded:
         moving = frozenset(parts) - session.still.keys()
-        parts = whole_parts(schedule, parts, moving, seed=seed, world=world)
+        parts = whole_parts(schedule, parts, moving, seed=loop.seed, world=world)
         device = torch.device("cpu")
     if world.first:
         validation = evaluation_batches(opened.parts.validation, schedule.blueprint.data)

@@ -148,9 +148,9 @@ class Session:
         best = {name: Best(**each) for name, each in state["best"].items()}
         self.best = {name: each for name, each in best.items() if name in modules}
         for each in self.best.values():
-            for name, weights in each.weights.items():
-                if name in self.parts:
-                    each.weights[name] = _fitted(self.parts[name], weights)
+            # a node that is gone since shared modules with the student
+            kept = {name: one for name, one in each.weights.items() if name in self.parts}
+            each.weights = {name: _fitted(self.parts[name], one) for name, one in kept.items()}
 
     def load_optimizer(self, state: Mapping[str, Any]) -> None:
         """Take over the state of the phase's optimizer, with its rates, and the random streams.

@@ -68,7 +68,7 @@ class Watch:
             limit: how many seconds they wait.
         """
         self._world, self._store, self._limit = world, store, limit
-        self._period = min(max(limit / 20, 0.05), 5.0)
+        self._period = min(max(limit / 20, 0.02), 5.0)
         self._state = State(long="getting ready")
         self._still = 0.0
         self._beats: dict[int, int] = {}
@@ -81,6 +81,11 @@ class Watch:
         """End the thread."""
         self._over.set()
         self._thread.join(self._limit)
+
+    @property
+    def long(self) -> str:
+        """What of the work of the main thread may take long; empty for nothing."""
+        return self._state.long
 
     def say(self, *, meeting: bool, **changes: str) -> None:
         """Say what the main thread does now, and whether it has come to another meeting."""

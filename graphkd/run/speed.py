@@ -70,9 +70,9 @@ class Speed:
 
 
 def _lines(path: Path) -> list[dict[str, Any]]:
-    """Read what is there; a line that a kill has cut is no record."""
+    """Read what is there; a line that a kill or a power cut has spoilt is no record."""
     found = []
-    for line in path.read_text(encoding="utf-8").splitlines() if path.exists() else ():
+    for line in path.read_bytes().splitlines() if path.exists() else ():
         try:
             found.append(json.loads(line))
         except ValueError:

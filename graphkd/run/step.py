@@ -16,13 +16,13 @@ from graphkd.run.backwards import Backwards, Batch
 from graphkd.run.executor import PhaseModule
 from graphkd.run.factors import StepFactors
 from graphkd.run.gradients import GradientSum
-from graphkd.run.guard import Guard
+from graphkd.run.guard import Broken, Guard, are_finite
 from graphkd.run.portions import Portion
 from graphkd.run.processes import moving_modules
 from graphkd.run.session import Session
 from graphkd.run.sharding import clip_gradients
 from graphkd.run.statistics import Statistics
-from graphkd.run.together import take_weights
+from graphkd.run.together import any_of, take_weights
 from graphkd.run.world import ALONE, World
 
 
@@ -155,6 +155,21 @@ class PhaseStep:
                 self._sum.listen(self._awake())
             self._accumulate(batch, portion.whole / total)
         self._sum.run(self._awake())
+
+    def require_sound(self) -> None:
+        """Make sure that the weights may take the place of those of a checkpoint before.
+
+        Raises:
+            Broken: a loss was not finite, or weights are not.
+        """
+        self.guard.check({})
+        if self.guard.policy == "ignore":
+            return
+        groups = self._optimizer.param_groups
+        broken = [group["node"] for group in groups if not are_finite(group["params"])]
+        if any_of(self._world, bool(broken)):
+            whose = f"'{broken[0]}'" if broken else "a node, in another process,"
+            raise Broken(f"weights of {whose} are not finite", values={}, names=[])
 
     def close(self) -> None:
         """Take back what was attached to the parameters."""

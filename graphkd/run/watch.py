@@ -67,14 +67,21 @@ def at(place: str) -> None:
         _watch.say(meeting=True, place=place, long="")
 
 
+def come_on() -> None:
+    """Tell that this process is at work, where others may be done with theirs."""
+    if _watch is not None:
+        _watch.say(meeting=False)
+
+
 @contextmanager
 def taking_long(what: str) -> Iterator[None]:
     """Let the others wait as long as it takes, and this process lives."""
     if _watch is None:
         yield
         return
+    before = _watch.long
     _watch.say(meeting=False, long=what)
     try:
         yield
     finally:
-        _watch.say(meeting=False, long="")
+        _watch.say(meeting=False, long=before)

@@ -17,6 +17,7 @@ from graphkd.run.copies import Copier, replaced, size_of
 from graphkd.run.room import cannot_write
 from graphkd.run.shards import group_for_writing, noting, write_shards
 from graphkd.run.together import first_does
+from graphkd.run.watch import taking_long
 from graphkd.run.world import ALONE, World
 
 FIXED = ("best",)
@@ -92,7 +93,8 @@ class Writer:
         """
         if self._thread is None:
             return
-        self._thread.join()
+        with taking_long("writing a checkpoint"):
+            self._thread.join()
         self._thread = None
         error, self._error = self._error, None
         if error is not None:

@@ -95,13 +95,17 @@ def test_stopping_says_how_to_go_on(here, capsys, monkeypatch):
     assert fail(capsys, "resume", "my runs/one") == expected
     assert fail(capsys, "eval", "my runs/one") == (
         1,
-        "graphkd: my runs/one: the run is not finished; go on with: graphkd resume my runs/one\n",
+        "graphkd: my runs/one: the run is not finished; go on with: graphkd resume 'my runs/one'\n",
     )
     monkeypatch.undo()
     monkeypatch.chdir(here)
     assert "run folder: my runs/one" in run(capsys, "resume", "my runs/one")
-    # once more is no harm
-    assert "run folder: my runs/one" in run(capsys, "resume", "my runs/one")
+    # once more is no harm, and said
+    with pytest.raises(SystemExit) as caught:
+        main(["resume", "my runs/one"])
+    captured = capsys.readouterr()
+    assert caught.value.code == 0 and "run folder: my runs/one" in captured.out
+    assert captured.err == "graphkd: my runs/one: finished already: nothing is left to train\n"
 
 
 def test_a_second_interrupt_says_it_too(here, capsys, monkeypatch):

@@ -169,3 +169,5 @@ def test_explain_and_the_page_tell_it_and_say_nothing_of_what_is_as_usual():
     assert "where" not in explain(plain)
     assert "<th>where</th>" not in page(plain)
     assert not re.search("side stream|computed twice", explain(plain))
+    # with the pass left out no forward is aside, for no reason of its own
+    assert "side stream" not in explain(compile_blueprint(loads(PLACED), without=["place"]))

@@ -6,6 +6,7 @@ import math
 import os
 import signal
 import sys
+import time
 from pathlib import Path
 
 import attrs
@@ -14,7 +15,7 @@ import torch
 
 from graphkd.components.datasets.fake import FakeSamples
 from graphkd.errors import ComponentError
-from graphkd.run import Stopped, resume, train
+from graphkd.run import Stopped, checkpoint, resume, train
 from graphkd.run.distributed import joined
 from graphkd.run.guard import Broken, Guard
 from graphkd.run.loop import Loop
@@ -193,6 +194,20 @@ def halt(folder):
     PhaseStep.run = run
     sys.stderr = (folder / f"said by {RANK}").open("w")
     train(noisy(folder), out=folder / "halted")
+
+
+def stop_slowly(folder):
+    """Stop while a checkpoint takes longer to write than the processes wait for each other."""
+    real = checkpoint.save
+
+    def save(*args, **kwargs):
+        time.sleep(4)
+        return real(*args, **kwargs)
+
+    with pytest.MonkeyPatch.context() as patched, pytest.raises(Stopped):
+        patched.setattr(checkpoint, "save", save)
+        patched.setattr(Loop, "_epoch", stopping_at(8))
+        train(small(own_folder(folder), text=NOISY), out=folder / "slow")
 
 
 def go_on(folder):

@@ -6,7 +6,7 @@ from torch import nn
 
 from graphkd.errors import BlueprintError
 from graphkd.run import captured, resume, train
-from graphkd.run.captured import WARM_UP
+from graphkd.run.captured import WARM_UP, Captured, Uncapturable
 from graphkd.run.executor import PhaseModule
 from graphkd.run.loop import Loop, Stopped
 from graphkd.run.step import PhaseStep
@@ -175,6 +175,36 @@ def test_what_a_replay_would_forget_is_refused(tmp_path, recorders):
     text = text.replace("stage2", "logits")
     with pytest.raises(BlueprintError, match=r"Queue\.calls gets another value"):
         train(small(tmp_path, text=text), out=tmp_path / "run")
+
+
+class Bank(nn.Module):
+    """Keeps what it saw in a collection."""
+
+    def __init__(self, kind):
+        super().__init__()
+        self.weight = nn.Parameter(torch.ones(3))
+        self.kind = kind
+        self.rows = {"list": [torch.zeros(3)], "dict": {"last": torch.zeros(3)}}[kind]
+
+    def forward(self, image):
+        (last,) = self.rows if self.kind == "list" else self.rows.values()
+        if self.kind == "list":
+            self.rows[0] = image + last
+        else:
+            self.rows["last"] = image + last
+        loss = (self.weight * last).sum()
+        loss.backward()
+        return [loss.detach()]
+
+
+@pytest.mark.parametrize("kind", ["list", "dict"])
+def test_what_a_replay_would_forget_is_found_in_collections_too(kind):
+    bank = Bank(kind)
+    step = Captured(bank, [bank.weight], Replays([bank]), modules=[bank], adding=False)
+    for _ in range(WARM_UP):
+        step(torch.ones(3))
+    with pytest.raises(Uncapturable, match=r"^Bank\.rows gets another value"):
+        step(torch.ones(3))
 
 
 @pytest.mark.gpu

@@ -152,6 +152,17 @@ def test_other_allowed_changes_train_to_the_end(stopped, tmp_path, words, keys):
     assert (run / "results.json").exists()
 
 
+def test_another_batch_size_goes_on_with_the_samples_that_are_left(stopped, capsys):
+    run = stopped("data.batch_size=16")
+    edit(run, "batch_size: 16", "batch_size: 8")
+    resume(run, allow_changed=["data.batch_size", "batch"])
+    said = "--allow-changed batch: nothing of that name changed"
+    assert f"graphkd: {run}: {said}" in capsys.readouterr().err
+    steps = [json.loads(line)["step"] for line in (run / "metrics.jsonl").read_text().splitlines()]
+    # 2 of an epoch's 3 steps were done, which are 4 of 5; another epoch follows
+    assert steps[-1] == 8 + 1 + 5
+
+
 def test_a_change_that_the_weights_do_not_fit_is_told(stopped):
     run = stopped()
     edit(run, "{type: student, model: tiny}", "{type: student, model: tiny, args: {width: 5}}")

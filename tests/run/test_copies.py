@@ -3,13 +3,14 @@
 import copy
 from itertools import combinations
 
+import numpy as np
 import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from graphkd.run import checkpoint
-from graphkd.run.copies import Copier, replaced
+from graphkd.run.copies import Copier, copied, replaced
 from graphkd.run.writer import Writer
 
 DTYPES = (torch.float32, torch.bfloat16, torch.int64, torch.bool, torch.complex64)
@@ -78,6 +79,21 @@ def test_a_copy_into_memory_of_another_state_is_the_state_byte_for_byte(rounds):
         assert sharing(ours) == sharing(theirs)
         plain = [replaced(each, lambda tensor, path: None) for each in (made, wanted)]
         assert plain[0] == plain[1]
+
+
+def test_what_torch_computes_when_it_is_read_is_read_alike(tmp_path):
+    one, other = (torch.randn(3, dtype=torch.complex64) for _ in range(2))
+    state = {"conjugate": one.conj(), "negative": other.conj().imag}
+    checkpoint.save(tmp_path, 1, copied(state), keep=1)
+    found = checkpoint.load_latest(tmp_path)
+    assert all(torch.equal(found[key], state[key]) for key in state)
+
+
+def test_memory_of_numpy_that_begins_at_one_place_is_copied_to_its_end():
+    numbers = np.arange(1000.0)
+    state = {"begin": torch.from_numpy(numbers[:3]), "all": torch.from_numpy(numbers)}
+    made = copied(state)
+    assert all(torch.equal(made[key], state[key]) for key in state)
 
 
 @pytest.fixture

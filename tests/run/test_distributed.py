@@ -113,6 +113,13 @@ def test_a_process_that_hangs_ends_the_run_which_goes_on_exactly(done):
 
 
 @pytest.mark.slow
+def test_a_slow_checkpoint_of_a_run_that_stops_is_waited_for(tmp_path):
+    processes = start("stop_slowly", tmp_path, GRAPHKD_TIMEOUT="1.5")
+    assert [each.wait(timeout=120) for each in processes] == [0, 0]
+    assert (tmp_path / "slow" / "checkpoints" / "step-000000008").is_dir()
+
+
+@pytest.mark.slow
 def test_a_command_of_one_process_is_refused_once(tmp_path):
     words = [*LAUNCH, "-m", "graphkd", "compare", "hinton", "tas"]
     ran = subprocess.run(

@@ -7,6 +7,7 @@ from graphkd.compile.instructions import Forward
 from graphkd.errors import BlueprintError
 from graphkd.graph import vertex
 from graphkd.run.failures import estimate, told
+from graphkd.run.guard import Broken
 from graphkd.run.loop import Stopped
 from graphkd.run.unreadable import DataError
 from tests.run.small import SMALL, begin
@@ -30,6 +31,39 @@ def test_too_little_memory_is_told_beside_the_plan(error, tmp_path):
     assert f"graphkd resume {tmp_path}" in said
     if "Tried" in str(error):
         assert "when 2.00 GiB more were asked for" in said
+
+
+@pytest.mark.parametrize(
+    ("error", "said"),
+    [
+        (
+            ValueError("Expected more than 1 value per channel when training, got [1, 16, 1, 1]"),
+            "phase 'teach': batch norm has no variance in a batch of one sample",
+        ),
+        (
+            RuntimeError("[/p/gloo/transport/tcp/pair.cc:545] Read: Connection reset by peer. GL"),
+            "after step 0: another process has ended: see why; then go on with: graphkd resume",
+        ),
+    ],
+)
+def test_what_torch_says_in_its_own_words_is_told_in_ours(error, said, tmp_path):
+    with pytest.raises(BlueprintError) as raised, told(begin(SMALL), tmp_path):
+        raise error
+    assert said in str(raised.value)
+
+
+@pytest.mark.parametrize(
+    ("policy", "exploded", "hint"),
+    [("stop", False, "nonfinite: skip"), ("skip", False, ""), ("skip", True, "nonfinite: ignore")],
+)
+def test_losses_that_break_are_told_with_what_is_not_done_already(policy, exploded, hint):
+    text = SMALL.replace("log_every: 2", f"log_every: 2, nonfinite: {policy}")
+    broken = Broken("loss of bad is 5", values={"bad": 5.0}, names=["bad"], exploded=exploded)
+    with pytest.raises(BlueprintError) as raised, told(begin(text), None):
+        raise broken
+    said = str(raised.value)
+    assert "lower train.lr" in said
+    assert hint in said if hint else "nonfinite" not in said
 
 
 def test_other_errors_stay_what_they_are():

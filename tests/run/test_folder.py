@@ -48,6 +48,18 @@ def test_an_empty_folder_is_taken_also_through_a_link(tmp_path):
     assert is_run(tmp_path / "disk") and (tmp_path / "run").is_symlink()
 
 
+def test_where_a_disk_is_mounted_no_run_is_made_or_replaced(tmp_path, monkeypatch):
+    """It could not be renamed, and what was on it would be gone by then."""
+    run = a_run(tmp_path / "run")
+    monkeypatch.setattr(Path, "is_mount", lambda path: path == run)
+    assert error(make_folder, run, force=True) == (
+        f"{run}: a disk is mounted there, so it can be neither made nor replaced; name a folder "
+        f"in it: --out {run}/run"
+    )
+    assert (run / "metrics.jsonl").exists()
+    make_folder(run / "run")
+
+
 def test_what_lies_there_stays(tmp_path):
     run = a_run(tmp_path / "my run")
     assert error(make_folder, run) == (

@@ -15,7 +15,7 @@ from graphkd.run.again import open_run
 from graphkd.run.checkpoint import listed
 from graphkd.run.guard import EXPLODED, IN_A_ROW, Broken, Guard, Memory
 from graphkd.run.record import read_metrics
-from tests.run.small import HEAD, begin, small, stepper
+from tests.run.small import HEAD, SMALL, begin, small, stepper
 from tests.run.test_resume import StopAt
 
 CALLS: list[int] = []
@@ -228,3 +228,11 @@ def test_an_older_checkpoint_tells_nothing_of_the_losses():
     del state["guard"]
     again.load_weights(state)
     assert again.guard == Memory()
+
+
+@pytest.mark.parametrize("recipe", [", checkpoint_every: 1", ", steps: 1"])
+def test_weights_that_overflow_stop_the_run_before_they_are_kept(tmp_path, recipe):
+    text = SMALL.replace("epochs: 2, ", "").replace("lr: 3e-3", f"lr: 1e38, optimizer: sgd{recipe}")
+    with pytest.raises(BlueprintError, match="step 1: weights of 'teacher' are not finite"):
+        train(small(tmp_path, text=text), out=tmp_path / "run")
+    assert not listed(tmp_path / "run" / "checkpoints")

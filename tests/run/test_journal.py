@@ -58,6 +58,6 @@ def test_a_resumed_run_tells_each_step_once_and_its_clock_goes_on(tmp_path, monk
 
 
 def test_a_line_that_a_kill_has_cut_is_dropped(tmp_path):
-    (tmp_path / SPEED).write_text('{"step": 1, "seconds": 2.0}\n{"step": 2, "sec')
+    (tmp_path / SPEED).write_bytes(b'{"step": 1, "seconds": 2.0}\n{"step": 2, "sec\xff')
     Speed(tmp_path, torch.device("cpu"), step=5).write(3, "a")
     assert [each["step"] for each in lines(tmp_path / SPEED)] == [1, 3]

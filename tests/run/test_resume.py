@@ -139,9 +139,9 @@ def test_a_killed_run_goes_on_from_its_checkpoint(tmp_path, monkeypatch, undistu
     with pytest.raises(KeyboardInterrupt):
         train(blueprint, out=tmp_path / "run")
     monkeypatch.undo()
-    # a record cut in the middle
-    with (tmp_path / "run" / "metrics.jsonl").open("a") as stream:
-        stream.write('{"step": 9, "phase"')
+    # a record cut in the middle, and what a disk may hold after a power cut
+    with (tmp_path / "run" / "metrics.jsonl").open("ab") as stream:
+        stream.write(b'{"step": 9, "phase"\0\xff')
     disturb()
     resume(tmp_path / "run")
     assert outcome(tmp_path / "run") == undisturbed

@@ -13,6 +13,7 @@ from graphkd.component.lent import Lent
 from graphkd.inspect import explain
 from graphkd.run import Stopped, resume, train
 from graphkd.run.again import open_run
+from graphkd.run.changed import differences
 from graphkd.run.loop import Loop
 from graphkd.run.optim import parameter_groups
 from graphkd.run.validate import _keep_best
@@ -194,6 +195,19 @@ def test_the_best_weights_come_with_those_of_what_shares_modules(tmp_path):
     for name, weights in best.weights.items():
         now = session.parts[name].state_dict()
         assert all(torch.equal(now[key], value) for key, value in weights.items())
+
+
+def test_the_best_weights_of_a_student_outlive_what_shared_modules_with_it():
+    """A node that was left out of the blueprint since, as was allowed."""
+    before = begin(SHARED)
+    _keep_best(before, {"student": 0.9}, {})
+    assert set(before.best["student"].weights) == {"student", "twin"}
+    now = begin(SHARED.replace(TWIN, "").replace(FLOWS.splitlines(keepends=True)[2], ""))
+    changes = differences(before.made, now.made)
+    now.load_weights(before.state_dict(), allowed=[each.key for each in changes])
+    now.take_best()
+    for key, value in now.parts["student"].state_dict().items():
+        assert torch.equal(value, before.best["student"].weights["student"][key])
 
 
 def test_the_best_average_of_a_student_is_not_undone_by_what_shares_its_parameters():

@@ -6,9 +6,9 @@ import pytest
 from torch.distributed import HashStore  # type: ignore[attr-defined]
 
 from graphkd.errors import BlueprintError
-from graphkd.run import signs
+from graphkd.run import signs, watch
 from graphkd.run.signs import Watch
-from graphkd.run.watch import limit_of
+from graphkd.run.watch import come_on, limit_of, taking_long
 from graphkd.run.world import World
 
 LIMIT = 0.4
@@ -36,7 +36,8 @@ def three(left):
 
 def patiently(left, *, times=4.0):
     end = time.monotonic() + times * LIMIT
-    while not left and time.monotonic() < end:
+    # what it says comes a moment before its status
+    while len(left) < 2 and time.monotonic() < end:
         time.sleep(LIMIT / 8)
     return left[:2]
 
@@ -64,6 +65,28 @@ def test_a_process_that_takes_long_is_waited_for(three, left):
     said, _ = patiently(left, times=20)
     text = "process 1 did not answer for 0.4 s: it gives no sign of life"
     assert said.startswith(f"{text}, and was last writing a checkpoint")
+
+
+def test_a_process_that_has_more_to_do_than_others_is_waited_for(three, left, monkeypatch):
+    """Several batches to measure, where the others have one."""
+    monkeypatch.setattr(watch, "_watch", three[1])
+    for each in (three[0], three[2]):
+        each.say(meeting=True, place="measuring models")
+    for _ in range(30):
+        come_on()
+        time.sleep(LIMIT / 8)
+    assert not left
+    said, _ = patiently(left, times=20)
+    assert "process 1 did not answer" in said
+
+
+def test_after_a_wait_the_work_around_it_still_takes_long(three, monkeypatch):
+    monkeypatch.setattr(watch, "_watch", three[1])
+    with taking_long("writing the student"):
+        with taking_long("writing a checkpoint"):
+            assert three[1].long == "writing a checkpoint"
+        assert three[1].long == "writing the student"
+    assert not three[1].long
 
 
 def test_nobody_is_to_blame_where_all_do_the_same(three, left):
