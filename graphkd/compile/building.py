@@ -28,8 +28,7 @@ def build(progress: Progress, each: Vertex, site: Site) -> Any:
     if not hasattr(each.component, "build"):
         return each.component
     try:
-        with torch.device("meta"):
-            made = each.component.build(site)
+        made = _on_meta(each.component, site)
     except ComponentError as error:
         report_error(progress, each, error)
         return None
@@ -46,11 +45,22 @@ def needs_target(each: Vertex, site: Site) -> bool:
     if not hasattr(each.component, "build"):
         return False
     try:
-        with torch.device("meta"):
-            each.component.build(attrs.evolve(site, target=None))
+        _on_meta(each.component, attrs.evolve(site, target=None))
     except ComponentError:
         return True
     return False
+
+
+def _on_meta(component: Any, site: Site) -> Any:
+    try:
+        with torch.device("meta"):
+            return component.build(site)
+    except RuntimeError as error:
+        # even without memory, sizes are multiplied
+        if "overflowed" not in str(error):
+            raise
+        reason = str(error).splitlines()[0]
+        raise ComponentError(f"is too large for any memory: {reason}; take less") from error
 
 
 def report_error(progress: Progress, each: Vertex, error: ComponentError) -> None:

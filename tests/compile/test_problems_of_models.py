@@ -98,3 +98,9 @@ def test_unknown_pass_to_leave_out():
         with pytest.raises(BlueprintError) as raised:
             compile_blueprint(loads(HEAD + STUDENT + LABELS), without=[name])
         assert str(raised.value) == said
+
+
+def test_sizes_that_no_memory_has_are_a_mistake_of_the_node():
+    head = HEAD.replace("dataset: fake", f"dataset: fake, classes: {2**62}")
+    (said,) = problems(STUDENT + LABELS, head)
+    assert "node 'student': is too large for any memory: " in said
