@@ -162,6 +162,6 @@ def _said(text: str) -> str:
 _SHOWN: dict[tuple[str, str], Callable[[Any], Bundle | None]] = {
     ("graphkd.blueprint.model", "Blueprint"): show_blueprint,
     ("networkx.classes.multidigraph", "MultiDiGraph"): show_graph,
-    ("graphkd.compile.instructions", "Schedule"): show_schedule,
-    ("graphkd.compile.instructions", "PhasePlan"): show_plan,
+    ("graphkd.compile.plan", "Schedule"): show_schedule,
+    ("graphkd.compile.plan", "PhasePlan"): show_plan,
 }

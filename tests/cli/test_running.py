@@ -16,13 +16,18 @@ def here(tmp_path, monkeypatch):
     return tmp_path
 
 
-def run(capsys, *words):
-    """Run a command that works, and return what it prints."""
+def run(capsys, *words, said=""):
+    """Run a command that works and says this much, and return what it prints."""
     with pytest.raises(SystemExit) as caught:
         main(words)
     captured = capsys.readouterr()
-    assert (caught.value.code, captured.err) == (0, "")
+    assert (caught.value.code, captured.err) == (0, said)
     return captured.out
+
+
+def finished(folder):
+    """What is said of a run that has nothing left to do."""
+    return f"graphkd: {folder}: finished already: nothing is left to train\n"
 
 
 def fail(capsys, *words):
@@ -58,7 +63,8 @@ def test_json_is_all_that_is_printed(here, capsys):
     assert trained["folder"] == "a folder"
     assert trained["split"] == "test"
     assert set(trained["seeds"]["0"]["models"]) == {"teacher", "student"}
-    assert json.loads(run(capsys, "resume", "a folder", "--json")) == trained
+    again = run(capsys, "resume", "a folder", "--json", said=finished("a folder"))
+    assert json.loads(again) == trained
     del trained["folder"]
     assert json.loads(run(capsys, "eval", "a folder", "--json")) == trained
     other = json.loads(run(capsys, "eval", "a folder", "--split", "validation", "--json"))
@@ -183,5 +189,6 @@ def test_a_plugin_of_the_working_folder(here, capsys, monkeypatch):
     )
     words = ("student.model=plugged", "train.epochs=1", "--plugin", "my_components")
     run(capsys, "train", "small.yaml", *words)
-    for command in ("resume", "eval"):
-        run(capsys, command, "runs/small", "--plugin", "my_components")
+    words = ("runs/small", "--plugin", "my_components")
+    run(capsys, "resume", *words, said=finished("runs/small"))
+    run(capsys, "eval", *words)
