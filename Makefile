@@ -8,7 +8,7 @@ demo: .venv/.installed
 	$(BIN)/graphkd train quickstart --out runs/quickstart --force
 
 test: .venv/.installed-test
-	$(BIN)/python -m pytest -n 2
+	$(BIN)/python -m pytest -n 2 --dist worksteal
 
 check: .venv/.installed-dev
 	$(BIN)/ruff format --check .
